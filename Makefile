@@ -1,0 +1,43 @@
+# The front door. Every target is one script, which can also be called by itself.
+# `make help` lists them.
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := build
+.PHONY: build demo test check bench fmt lint clean dev-setup help
+
+build: ## build/lukscryptwalker-csi and build/lcw; installs missing build packages first
+	@scripts/install-deps build
+	@scripts/build build
+
+demo: build ## a guided tour on a real kernel
+	@scripts/install-deps demo
+	@scripts/demo
+
+test: ## everything; the last line is `N passed, N failed`
+	@scripts/test
+
+check: ## what needs neither a kernel nor a run: layers, layout, lint
+	@scripts/install-deps build test
+	@scripts/check-layers
+	@scripts/check-layers --self-test
+	@scripts/fmt --check
+	@scripts/lint
+
+bench: build ## measurements on a real kernel
+	@scripts/install-deps demo
+	@scripts/bench
+
+fmt: ## clang-format over src and tests
+	@scripts/fmt
+
+lint: ## clang-tidy over the C code, shellcheck over the scripts
+	@scripts/lint
+
+clean: ## remove the build folders (the cache of built tools stays)
+	rm -rf build build-asan build-clang build-test
+
+dev-setup: ## every package, tool and Python library that build and tests use
+	@scripts/install-deps
+	@scripts/tools all
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile

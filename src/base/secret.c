@@ -1,0 +1,65 @@
+/* Passphrases and keys in locked, wiped memory. */
+#include "base/secret.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#define ALIGNMENT sizeof(size_t)
+
+struct secret {
+	size_t size;
+	unsigned char bytes[];
+};
+
+struct secret *secret_new(const void *bytes, size_t size)
+{
+	struct secret *secret;
+
+	if (sodium_init() < 0)
+		abort();
+	/* libsodium puts the end at a page's end: only whole units leave the start aligned. */
+	secret = sodium_malloc((sizeof(*secret) + size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+	if (!secret)
+		abort();
+	secret->size = size;
+	if (size)
+		memcpy(secret->bytes, bytes, size);
+	return secret;
+}
+
+void secret_free(struct secret *secret)
+{
+	sodium_free(secret);
+}
+
+const void *secret_bytes(const struct secret *secret)
+{
+	return secret->bytes;
+}
+
+size_t secret_size(const struct secret *secret)
+{
+	return secret->size;
+}
+
+void secret_wipe(void *memory, size_t size)
+{
+	if (size)
+		explicit_bzero(memory, size);
+}
+
+int secret_protect_process(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
+		return -errno;
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		return -errno;
+	return 0;
+}

@@ -1,0 +1,62 @@
+/* DeleteVolume and ControllerExpandVolume. */
+#include "csi/request.h"
+#include "csi/service.h"
+#include "csi/size.h"
+#include "rpc/call.h"
+
+int controller_delete_volume(struct rpc_call *call, struct err *e)
+{
+	const Csi__V1__DeleteVolumeRequest *request =
+		(const Csi__V1__DeleteVolumeRequest *)call->request;
+	struct csi_service *service = call->service;
+	Csi__V1__DeleteVolumeResponse reply = CSI__V1__DELETE_VOLUME_RESPONSE__INIT;
+	auto_record struct volume_record record = { 0 };
+	auto_close int lock = -1;
+	const char *id = request->volume_id;
+
+	if (volume_id_check(id, e) < 0 || csi_lock_volume(service, id, &lock, e) < 0)
+		return -1;
+	if (store_get(service->store, id, &record, e) < 0)
+		return e->code == ERR_NOT_FOUND ? rpc_call_reply(call, &reply.base, e) : -1;
+	if (local_delete(&service->node, record.params.value[PARAM_LOCAL_PATH], id, e) < 0 ||
+	    store_remove(service->store, id, e) < 0)
+		return -1;
+	return rpc_call_reply(call, &reply.base, e);
+}
+
+int controller_expand_volume(struct rpc_call *call, struct err *e)
+{
+	const Csi__V1__ControllerExpandVolumeRequest *request =
+		(const Csi__V1__ControllerExpandVolumeRequest *)call->request;
+	struct csi_service *service = call->service;
+	Csi__V1__ControllerExpandVolumeResponse reply =
+		CSI__V1__CONTROLLER_EXPAND_VOLUME_RESPONSE__INIT;
+	auto_record struct volume_record record = { 0 }, grown = { 0 };
+	const char *id = request->volume_id;
+	struct capability capability;
+	auto_close int lock = -1;
+	uint64_t bytes;
+
+	if (volume_id_check(id, e) < 0)
+		return -1;
+	if (!request->capacity_range)
+		return err_set(e, ERR_INVALID_ARGUMENT, "capacity range is missing");
+	if (csi_lock_volume(service, id, &lock, e) < 0 ||
+	    store_get(service->store, id, &record, e) < 0)
+		return -1;
+	if (request->volume_capability &&
+	    (request_capability(request->volume_capability, params_backend(&record.params), &capability,
+				e) < 0 ||
+	     capability_fits(&capability, record.block, params_fs_type(&record.params), e) < 0))
+		return -1;
+	if (size_of_grown(request->capacity_range, &record, &bytes, e) < 0)
+		return -1;
+	/* Beside the data may stand more than the store knows, after a crash; it counts. */
+	if (local_grow_image(&service->node, record.params.value[PARAM_LOCAL_PATH], id, bytes, &grown,
+			     e) < 0 ||
+	    store_put(service->store, &grown, e) < 0)
+		return -1;
+	reply.capacity_bytes = (int64_t)grown.capacity_bytes;
+	reply.node_expansion_required = 1;
+	return rpc_call_reply(call, &reply.base, e);
+}

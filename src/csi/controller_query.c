@@ -1,0 +1,176 @@
+/* The controller's questions: capabilities, capacity, volumes. They change nothing. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "csi/reply.h"
+#include "csi/request.h"
+#include "csi/service.h"
+#include "csi/size.h"
+#include "rpc/call.h"
+
+int controller_get_capabilities(struct rpc_call *call, struct err *e)
+{
+	static const Csi__V1__ControllerServiceCapability__RPC__Type offered[] = {
+		CSI__V1__CONTROLLER_SERVICE_CAPABILITY__RPC__TYPE__CREATE_DELETE_VOLUME,
+		CSI__V1__CONTROLLER_SERVICE_CAPABILITY__RPC__TYPE__LIST_VOLUMES,
+		CSI__V1__CONTROLLER_SERVICE_CAPABILITY__RPC__TYPE__GET_CAPACITY,
+		CSI__V1__CONTROLLER_SERVICE_CAPABILITY__RPC__TYPE__EXPAND_VOLUME,
+		CSI__V1__CONTROLLER_SERVICE_CAPABILITY__RPC__TYPE__VOLUME_CONDITION,
+		CSI__V1__CONTROLLER_SERVICE_CAPABILITY__RPC__TYPE__GET_VOLUME,
+		CSI__V1__CONTROLLER_SERVICE_CAPABILITY__RPC__TYPE__SINGLE_NODE_MULTI_WRITER,
+	};
+	Csi__V1__ControllerServiceCapability__RPC rpc[ARRAY_LEN(offered)];
+	Csi__V1__ControllerServiceCapability capability[ARRAY_LEN(offered)];
+	Csi__V1__ControllerServiceCapability *list[ARRAY_LEN(offered)];
+	Csi__V1__ControllerGetCapabilitiesResponse reply =
+		CSI__V1__CONTROLLER_GET_CAPABILITIES_RESPONSE__INIT;
+
+	for (size_t i = 0; i < ARRAY_LEN(offered); i++) {
+		csi__v1__controller_service_capability__rpc__init(&rpc[i]);
+		rpc[i].type = offered[i];
+		csi__v1__controller_service_capability__init(&capability[i]);
+		capability[i].type_case = CSI__V1__CONTROLLER_SERVICE_CAPABILITY__TYPE_RPC;
+		capability[i].rpc = &rpc[i];
+		list[i] = &capability[i];
+	}
+	reply.n_capabilities = ARRAY_LEN(offered);
+	reply.capabilities = list;
+	return rpc_call_reply(call, &reply.base, e);
+}
+
+/* NULL when everything that is asked for is supported, else why not (in e). */
+static bool all_supported(const Csi__V1__ValidateVolumeCapabilitiesRequest *request,
+			  const struct volume_record *record, struct err *e)
+{
+	auto_params struct params params = { 0 };
+	struct text_pair *pairs = NULL;
+	struct capability capability;
+	size_t count;
+
+	for (size_t i = 0; i < request->n_volume_capabilities; i++)
+		if (request_capability(request->volume_capabilities[i],
+				       params_backend(&record->params), &capability, e) < 0 ||
+		    capability_fits(&capability, record->block, params_fs_type(&record->params), e) < 0)
+			return false;
+	if (request->n_parameters == 0)
+		return true;
+	if (request_pairs((void *const *)request->parameters, request->n_parameters, &pairs, &count,
+			  e) < 0)
+		return false;
+	int rc = params_parse(pairs, count, &params, e);
+	free(pairs);
+	if (rc < 0)
+		return false;
+	const char *difference = params_difference(&params, &record->params);
+	if (difference && strcmp(difference, "fsType") != 0) {
+		err_set(e, ERR_INVALID_ARGUMENT, "the volume was created with another '%s'", difference);
+		return false;
+	}
+	return true;
+}
+
+int controller_validate_capabilities(struct rpc_call *call, struct err *e)
+{
+	const Csi__V1__ValidateVolumeCapabilitiesRequest *request =
+		(const Csi__V1__ValidateVolumeCapabilitiesRequest *)call->request;
+	struct csi_service *service = call->service;
+	Csi__V1__ValidateVolumeCapabilitiesResponse__Confirmed confirmed =
+		CSI__V1__VALIDATE_VOLUME_CAPABILITIES_RESPONSE__CONFIRMED__INIT;
+	Csi__V1__ValidateVolumeCapabilitiesResponse reply =
+		CSI__V1__VALIDATE_VOLUME_CAPABILITIES_RESPONSE__INIT;
+	auto_record struct volume_record record = { 0 };
+	struct err reason = { 0 };
+
+	if (volume_id_check(request->volume_id, e) < 0)
+		return -1;
+	if (request->n_volume_capabilities == 0)
+		return err_set(e, ERR_INVALID_ARGUMENT, "volume capabilities are missing");
+	if (store_get(service->store, request->volume_id, &record, e) < 0)
+		return -1;
+	if (all_supported(request, &record, &reason)) {
+		confirmed.n_volume_capabilities = request->n_volume_capabilities;
+		confirmed.volume_capabilities = request->volume_capabilities;
+		confirmed.n_parameters = request->n_parameters;
+		confirmed.parameters =
+			(Csi__V1__ValidateVolumeCapabilitiesResponse__Confirmed__ParametersEntry **)
+				request->parameters;
+		confirmed.n_volume_context = request->n_volume_context;
+		confirmed.volume_context =
+			(Csi__V1__ValidateVolumeCapabilitiesResponse__Confirmed__VolumeContextEntry **)
+				request->volume_context;
+		reply.confirmed = &confirmed;
+	}
+	reply.message = reason.msg;
+	return rpc_call_reply(call, &reply.base, e);
+}
+
+int controller_get_volume(struct rpc_call *call, struct err *e)
+{
+	const Csi__V1__ControllerGetVolumeRequest *request =
+		(const Csi__V1__ControllerGetVolumeRequest *)call->request;
+	struct csi_service *service = call->service;
+	Csi__V1__ControllerGetVolumeResponse__VolumeStatus status =
+		CSI__V1__CONTROLLER_GET_VOLUME_RESPONSE__VOLUME_STATUS__INIT;
+	Csi__V1__ControllerGetVolumeResponse reply = CSI__V1__CONTROLLER_GET_VOLUME_RESPONSE__INIT;
+	auto_record struct volume_record record = { 0 };
+	struct condition_message condition;
+	struct volume_message volume;
+
+	if (volume_id_check(request->volume_id, e) < 0 ||
+	    store_get(service->store, request->volume_id, &record, e) < 0)
+		return -1;
+	volume_message_fill(&volume, &record);
+	condition_message_fill(&condition, &service->node, &record);
+	status.volume_condition = &condition.message;
+	reply.volume = &volume.volume;
+	reply.status = &status;
+	return rpc_call_reply(call, &reply.base, e);
+}
+
+int controller_get_capacity(struct rpc_call *call, struct err *e)
+{
+	const Csi__V1__GetCapacityRequest *request =
+		(const Csi__V1__GetCapacityRequest *)call->request;
+	struct csi_service *service = call->service;
+	Csi__V1__GetCapacityResponse reply = CSI__V1__GET_CAPACITY_RESPONSE__INIT;
+	Google__Protobuf__Int64Value largest = GOOGLE__PROTOBUF__INT64_VALUE__INIT;
+	Google__Protobuf__Int64Value smallest = GOOGLE__PROTOBUF__INT64_VALUE__INIT;
+	auto_record struct volume_record kind = { 0 };
+	auto_free struct text_pair *pairs = NULL;
+	struct capability capability;
+	size_t count;
+	uint64_t bytes;
+
+	if (request_pairs((void *const *)request->parameters, request->n_parameters, &pairs, &count,
+			  e) < 0 ||
+	    params_parse(pairs, count, &kind.params, e) < 0)
+		return -1;
+	for (size_t i = 0; i < request->n_volume_capabilities; i++) {
+		if (request_capability(request->volume_capabilities[i], params_backend(&kind.params),
+				       &capability, e) < 0)
+			return -1;
+		kind.block = capability.block;
+	}
+	if (params_backend(&kind.params) == BACKEND_S3) {
+		bytes = INT64_MAX / 2; /* S3 has no end that we could see */
+	} else if (local_free_bytes(&service->node, kind.params.value[PARAM_LOCAL_PATH], &bytes, e) < 0) {
+		return -1;
+	}
+	for (size_t i = 0; request->accessible_topology && i < request->accessible_topology->n_segments;
+	     i++) {
+		const Csi__V1__Topology__SegmentsEntry *segment =
+			request->accessible_topology->segments[i];
+
+		if (strcmp(segment->key, TOPOLOGY_KEY) != 0 ||
+		    strcmp(segment->value, service->node.id) != 0)
+			bytes = 0;
+	}
+	reply.available_capacity = (int64_t)bytes;
+	largest.value = (int64_t)bytes;
+	smallest.value = (int64_t)size_min(&kind);
+	reply.maximum_volume_size = &largest;
+	reply.minimum_volume_size = &smallest;
+	return rpc_call_reply(call, &reply.base, e);
+}

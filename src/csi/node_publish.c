@@ -1,0 +1,48 @@
+/* NodePublishVolume and NodeUnpublishVolume. */
+#include "csi/request.h"
+#include "csi/service.h"
+#include "rpc/call.h"
+
+int node_publish_volume(struct rpc_call *call, struct err *e)
+{
+	const Csi__V1__NodePublishVolumeRequest *request =
+		(const Csi__V1__NodePublishVolumeRequest *)call->request;
+	struct csi_service *service = call->service;
+	Csi__V1__NodePublishVolumeResponse reply = CSI__V1__NODE_PUBLISH_VOLUME_RESPONSE__INIT;
+	struct publish_request publish = { .staging_path = request->staging_target_path,
+					   .target_path = request->target_path,
+					   .read_only = request->readonly };
+	auto_record struct volume_record record = { 0 };
+	struct target target;
+	auto_close int lock = -1;
+
+	if (volume_id_check(request->volume_id, e) < 0 ||
+	    target_parse(&service->node.kubelet, request->staging_target_path, "staging path", &target,
+			 e) < 0 ||
+	    target_parse(&service->node.kubelet, request->target_path, "target path", &target, e) < 0 ||
+	    request_capability(request->volume_capability, BACKEND_LOCAL, &publish.capability, e) < 0 ||
+	    csi_lock_volume(service, request->volume_id, &lock, e) < 0 ||
+	    store_get(service->store, request->volume_id, &record, e) < 0)
+		return -1;
+	publish.record = &record;
+	if (local_publish(&service->node, &publish, e) < 0)
+		return -1;
+	return rpc_call_reply(call, &reply.base, e);
+}
+
+int node_unpublish_volume(struct rpc_call *call, struct err *e)
+{
+	const Csi__V1__NodeUnpublishVolumeRequest *request =
+		(const Csi__V1__NodeUnpublishVolumeRequest *)call->request;
+	struct csi_service *service = call->service;
+	Csi__V1__NodeUnpublishVolumeResponse reply = CSI__V1__NODE_UNPUBLISH_VOLUME_RESPONSE__INIT;
+	struct target target;
+	auto_close int lock = -1;
+
+	if (volume_id_check(request->volume_id, e) < 0 ||
+	    target_parse(&service->node.kubelet, request->target_path, "target path", &target, e) < 0 ||
+	    csi_lock_volume(service, request->volume_id, &lock, e) < 0 ||
+	    local_unpublish(&service->node, request->volume_id, request->target_path, e) < 0)
+		return -1;
+	return rpc_call_reply(call, &reply.base, e);
+}

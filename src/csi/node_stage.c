@@ -1,0 +1,127 @@
+/* NodeStageVolume and NodeUnstageVolume. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "csi/request.h"
+#include "csi/service.h"
+#include "rpc/call.h"
+
+typedef Csi__V1__NodeStageVolumeRequest Request;
+
+/*
+ * What is known of the volume before its folder is opened: the store's record, or, for a volume
+ * of the Go driver or after the loss of the store, the volume context.
+ */
+static int find_params(const Request *request, const struct csi_service *service,
+		       struct stage_request *stage, struct volume_record *known, struct err *e)
+{
+	auto_free struct text_pair *pairs = NULL;
+	size_t count;
+
+	if (store_get(service->store, request->volume_id, known, e) == 0) {
+		params_copy(&known->params, &stage->params);
+		return 0;
+	}
+	if (e->code != ERR_NOT_FOUND)
+		return -1;
+	stage->may_adopt = true;
+	return request_pairs((void *const *)request->volume_context, request->n_volume_context, &pairs,
+			     &count, e) < 0 ?
+		       -1 :
+		       params_parse(pairs, count, &stage->params, e);
+}
+
+static int check_node(const Request *request, const struct csi_service *service,
+		      const struct volume_record *known, struct err *e)
+{
+	const char *holder = *known->id ? known->node :
+					  request_map_value((void *const *)request->volume_context,
+							    request->n_volume_context, TOPOLOGY_KEY);
+
+	if (holder && strcmp(holder, service->node.id) != 0)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "the data of volume '%s' is on node '%s', this is node '%s'",
+			       request->volume_id, holder, service->node.id);
+	return 0;
+}
+
+static int find_passphrase(const struct rpc_call *call, const struct params *params,
+			   const struct secret **ret_passphrase, struct err *e)
+{
+	const char *key = params->value[PARAM_PASSPHRASE_KEY];
+	const struct secret *passphrase = rpc_call_secret(call, key);
+
+	if (!passphrase)
+		return err_set(e, ERR_INVALID_ARGUMENT,
+			       "the node-stage Secret has no key '%s' (StorageClass parameter "
+			       "'passphraseKey')",
+			       key);
+	if (secret_size(passphrase) == 0)
+		return err_set(e, ERR_INVALID_ARGUMENT,
+			       "key '%s' of the node-stage Secret is empty: no volume is encrypted with "
+			       "an empty passphrase",
+			       key);
+	*ret_passphrase = passphrase;
+	return 0;
+}
+
+/* The store mirrors the record beside the data; it is written only when it differs. */
+static int mirror(struct csi_service *service, const struct volume_record *known,
+		  const struct volume_record *now, struct err *e)
+{
+	auto_free char *before = volume_record_format(known);
+	auto_free char *after = volume_record_format(now);
+
+	return strcmp(before, after) == 0 ? 0 : store_put(service->store, now, e);
+}
+
+int node_stage_volume(struct rpc_call *call, struct err *e)
+{
+	const Request *request = (const Request *)call->request;
+	struct csi_service *service = call->service;
+	Csi__V1__NodeStageVolumeResponse reply = CSI__V1__NODE_STAGE_VOLUME_RESPONSE__INIT;
+	struct stage_request stage = { .id = request->volume_id,
+				       .staging_path = request->staging_target_path };
+	auto_record struct volume_record known = { 0 }, now = { 0 };
+	struct target target;
+	auto_close int lock = -1;
+
+	if (volume_id_check(request->volume_id, e) < 0 ||
+	    target_parse(&service->node.kubelet, request->staging_target_path, "staging path", &target,
+			 e) < 0 ||
+	    request_capability(request->volume_capability, BACKEND_LOCAL, &stage.capability, e) < 0 ||
+	    csi_lock_volume(service, request->volume_id, &lock, e) < 0)
+		return -1;
+	int rc = find_params(request, service, &stage, &known, e);
+	if (rc == 0)
+		rc = check_node(request, service, &known, e);
+	if (rc == 0)
+		rc = local_path_check(&service->node, stage.params.value[PARAM_LOCAL_PATH], e);
+	if (rc == 0)
+		rc = find_passphrase(call, &stage.params, &stage.passphrase, e);
+	if (rc == 0)
+		rc = local_stage(&service->node, stage.params.value[PARAM_LOCAL_PATH], &stage, &now, e);
+	params_done(&stage.params);
+	if (rc < 0 || mirror(service, &known, &now, e) < 0)
+		return -1;
+	return rpc_call_reply(call, &reply.base, e);
+}
+
+int node_unstage_volume(struct rpc_call *call, struct err *e)
+{
+	const Csi__V1__NodeUnstageVolumeRequest *request =
+		(const Csi__V1__NodeUnstageVolumeRequest *)call->request;
+	struct csi_service *service = call->service;
+	Csi__V1__NodeUnstageVolumeResponse reply = CSI__V1__NODE_UNSTAGE_VOLUME_RESPONSE__INIT;
+	struct target target;
+	auto_close int lock = -1;
+
+	if (volume_id_check(request->volume_id, e) < 0 ||
+	    target_parse(&service->node.kubelet, request->staging_target_path, "staging path", &target,
+			 e) < 0 ||
+	    csi_lock_volume(service, request->volume_id, &lock, e) < 0 ||
+	    local_unstage(&service->node, request->volume_id, request->staging_target_path, e) < 0)
+		return -1;
+	return rpc_call_reply(call, &reply.base, e);
+}

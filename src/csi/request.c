@@ -1,0 +1,90 @@
+/* Requests into the house's own structures. */
+#include "csi/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/parse.h"
+
+enum { MAP_LIMIT = 128 };
+
+int request_pairs(void *const entries[], size_t count, struct text_pair **ret_pairs,
+		  size_t *ret_count, struct err *e)
+{
+	size_t kept = 0;
+
+	if (count > MAP_LIMIT)
+		return err_set(e, ERR_INVALID_ARGUMENT, "a map of the request has more than %d entries",
+			       MAP_LIMIT);
+	struct text_pair *pairs = xcalloc(count, sizeof(*pairs));
+	for (size_t i = 0; i < count; i++) {
+		const struct map_entry *entry = entries[i];
+		size_t at = 0;
+
+		while (at < kept && strcmp(pairs[at].key, entry->key) != 0)
+			at++;
+		pairs[at] = (struct text_pair){ entry->key, entry->value };
+		if (at == kept)
+			kept++;
+	}
+	*ret_pairs = pairs;
+	*ret_count = kept;
+	return 0;
+}
+
+const char *request_map_value(void *const entries[], size_t count, const char *key)
+{
+	while (count-- > 0) {
+		const struct map_entry *entry = entries[count];
+
+		if (strcmp(entry->key, key) == 0)
+			return entry->value;
+	}
+	return NULL;
+}
+
+static int mount_part(const Csi__V1__VolumeCapability__MountVolume *mount,
+		      struct capability *capability, struct err *e)
+{
+	uint64_t group;
+
+	capability->fs_type = mount->fs_type;
+	capability->flags = (const char *const *)mount->mount_flags;
+	capability->flag_count = mount->n_mount_flags;
+	if (!*mount->volume_mount_group)
+		return 0;
+	if (!parse_uint(mount->volume_mount_group, UINT32_MAX - 1, &group))
+		return err_set(e, ERR_INVALID_ARGUMENT, "volume_mount_group is not a numeric group id");
+	capability->has_group = true;
+	capability->group = (uint32_t)group;
+	return 0;
+}
+
+int request_capability(const Csi__V1__VolumeCapability *message, enum backend backend,
+		       struct capability *ret_capability, struct err *e)
+{
+	struct capability capability = { .fs_type = "" };
+
+	if (!message)
+		return err_set(e, ERR_INVALID_ARGUMENT, "volume capability is missing");
+	switch (message->access_type_case) {
+	case CSI__V1__VOLUME_CAPABILITY__ACCESS_TYPE_BLOCK:
+		capability.block = true;
+		break;
+	case CSI__V1__VOLUME_CAPABILITY__ACCESS_TYPE_MOUNT:
+		if (mount_part(message->mount, &capability, e) < 0)
+			return -1;
+		break;
+	default:
+		return err_set(e, ERR_INVALID_ARGUMENT,
+			       "volume capability says neither 'block' nor 'mount'");
+	}
+	if (message->access_mode)
+		capability.mode = (enum access_mode)message->access_mode->mode;
+	if (capability_check(&capability, backend, e) < 0)
+		return -1;
+	*ret_capability = capability;
+	return 0;
+}

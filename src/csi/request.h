@@ -1,0 +1,34 @@
+/* Requests into the house's own structures: protobuf stays in csi/. */
+#ifndef CSI_REQUEST_H
+#define CSI_REQUEST_H
+
+#include "base/err.h"
+#include "gen/csi.pb-c.h"
+#include "volume/capability.h"
+#include "volume/params.h"
+
+/* protobuf-c gives every map<string,string> entry the same shape. */
+struct map_entry {
+	ProtobufCMessage base;
+	char *key;
+	char *value;
+};
+
+/*
+ * A map of a request as pairs, owned by the caller (free()); texts are borrowed. Of a key that
+ * is there twice the last wins, as protobuf says. INVALID_ARGUMENT above 128 entries.
+ */
+int request_pairs(void *const entries[], size_t count, struct text_pair **ret_pairs,
+		  size_t *ret_count, struct err *e) MUST_CHECK;
+
+/* The value of a key in a map, or NULL. Borrowed. */
+const char *request_map_value(void *const entries[], size_t count, const char *key);
+
+/*
+ * A capability of a request, checked for this backend. INVALID_ARGUMENT when it is absent, or says
+ * neither block nor mount, or asks for what is not supported.
+ */
+int request_capability(const Csi__V1__VolumeCapability *message, enum backend backend,
+		       struct capability *ret_capability, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,78 @@
+/* Taking over a volume of the Go driver: {local-path}/{id}/luks-{id}.img without volume.json. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "engine/local_format.h"
+#include "sys/image.h"
+
+static void fill_record(const struct node *node, const struct stage_request *request,
+			const struct luks_header *header, uint64_t image_bytes,
+			struct volume_record *record)
+{
+	time_t now = time(NULL);
+	struct tm utc;
+
+	snprintf(record->id, sizeof(record->id), "%s", request->id);
+	record->state = VOLUME_FORMATTED;
+	record->adopted = true;
+	record->block = request->capability.block;
+	snprintf(record->node, sizeof(record->node), "%s", node->id);
+	record->data_offset_bytes = header->data_offset_bytes;
+	record->capacity_bytes = image_bytes - header->data_offset_bytes;
+	snprintf(record->luks_uuid, sizeof(record->luks_uuid), "%s", header->uuid);
+	gmtime_r(&now, &utc);
+	strftime(record->created, sizeof(record->created), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	params_copy(&request->params, &record->params);
+	params_set(&record->params, PARAM_LUKS_SECTOR_SIZE, header->sector_size == 512 ? "512" : "4096");
+	if (*request->capability.fs_type)
+		params_set(&record->params, PARAM_FS_TYPE, request->capability.fs_type);
+}
+
+int local_adopt(const struct node *node, const struct local_volume *volume,
+		const struct stage_request *request, struct volume_record *ret_record,
+		struct err *e)
+{
+	auto_record struct volume_record record = { 0 };
+	auto_close int image_fd = -1, slot = -1;
+	struct luks_header header;
+	enum luks_probe kind;
+	struct stat st;
+	char path[64];
+
+	if (!request->may_adopt)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "the record '%s/%s' is missing, but the driver made this volume: restore "
+			       "the file, or take the image over with `lcw volume adopt %s`",
+			       volume->path, VOLUME_RECORD_NAME, volume->id);
+	if (image_open(volume->dir_fd, volume->image, O_RDONLY, &image_fd, e) < 0)
+		return -1;
+	if (fstat(image_fd, &st) < 0)
+		return err_sys(e, errno, "cannot look at '%s/%s'", volume->path, volume->image);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", image_fd);
+	if (luks_probe(path, &kind, &header, e) < 0)
+		return err_wrap(e, "'%s/%s'", volume->path, volume->image);
+	if (kind == LUKS_ABSENT || (uint64_t)st.st_size <= header.data_offset_bytes)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "'%s/%s' has no record %s and no LUKS header: the driver does not know "
+			       "what it is and does not format it",
+			       volume->path, volume->image, VOLUME_RECORD_NAME);
+	if (local_kdf_slot(node, &slot, e) < 0)
+		return -1;
+	if (luks_test(path, request->passphrase, e) < 0)
+		return local_passphrase_error(volume->id, e);
+
+	fill_record(node, request, &header, (uint64_t)st.st_size, &record);
+	if (local_record_write(volume, &record, e) < 0)
+		return -1;
+	log_info("volume of the Go driver adopted", KV("volume", volume->id),
+		 KV("luksUUID", record.luks_uuid));
+	volume_record_copy(&record, ret_record);
+	return 0;
+}

@@ -1,0 +1,212 @@
+/* The format permit at work. */
+#include "engine/local_format.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/hash.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "sys/image.h"
+#include "sys/probe.h"
+
+enum { KDF_SLOTS = 2, KDF_WAIT_MS = 5 * 60 * 1000 };
+
+int local_kdf_slot(const struct node *node, int *ret_fd, struct err *e)
+{
+	int fd = lock_slot(node->run_fd, "kdf", KDF_SLOTS, KDF_WAIT_MS);
+
+	if (fd < 0)
+		return err_sys(e, -fd, "cannot get a place for key derivation on node '%s'", node->id);
+	*ret_fd = fd;
+	return 0;
+}
+
+int local_passphrase_error(const char *id, struct err *e)
+{
+	if (e->code != ERR_PERMISSION_DENIED)
+		return -1;
+	return err_set(e, ERR_FAILED_PRECONDITION,
+		       "passphrase does not open volume '%s' (was the Secret changed?)", id);
+}
+
+static int refuse_found(const struct local_volume *volume, const struct probe *found,
+			const char *expected, struct err *e)
+{
+	return err_set(e, ERR_FAILED_PRECONDITION,
+		       "'%s/%s' should %s, but holds a '%s' signature%s%s: it is not formatted",
+		       volume->path, volume->image, expected, found->type, *found->uuid ? " with UUID " : "",
+		       found->uuid);
+}
+
+static int check_blank(const struct local_volume *volume, int image_fd, struct err *e)
+{
+	struct probe found;
+	bool zero;
+
+	if (probe_fd(image_fd, volume->image, &found, e) < 0)
+		return -1;
+	if (found.kind == PROBE_KNOWN)
+		return refuse_found(volume, &found, "be blank", e);
+	if (image_is_zero(image_fd, LUKS_HEADER_BYTES, &zero, e) < 0)
+		return -1;
+	if (!zero)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "'%s/%s' was never formatted, but is not blank: it holds data of unknown "
+			       "kind and is not formatted",
+			       volume->path, volume->image);
+	return 0;
+}
+
+/* A crash while formatting leaves anything between nothing and a whole header of ours. */
+static int check_half_formatted(const struct local_volume *volume,
+				const struct volume_record *record, int image_fd, struct err *e)
+{
+	struct probe found;
+
+	if (probe_fd(image_fd, volume->image, &found, e) < 0)
+		return -1;
+	if (found.kind == PROBE_BLANK)
+		return 0;
+	if (strcmp(found.type, "crypto_LUKS") == 0 &&
+	    (!*found.uuid || strcmp(found.uuid, record->luks_uuid) == 0))
+		return 0;
+	return refuse_found(volume, &found, "hold the unfinished LUKS header of this volume", e);
+}
+
+static int check_header(const struct local_volume *volume, const struct volume_record *record,
+			int image_fd, struct err *e)
+{
+	struct luks_header header;
+	enum luks_probe kind;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", image_fd);
+	if (luks_probe(path, &kind, &header, e) < 0)
+		return err_wrap(e, "'%s/%s'", volume->path, volume->image);
+	if (kind == LUKS_ABSENT)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "'%s/%s' has no LUKS header, but volume '%s' was formatted with UUID %s: "
+			       "the header was overwritten; nothing is touched",
+			       volume->path, volume->image, volume->id, record->luks_uuid);
+	if (strcmp(header.uuid, record->luks_uuid) != 0)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "'%s/%s' has LUKS UUID %s, but volume '%s' was formatted with %s: it is "
+			       "the image of another volume",
+			       volume->path, volume->image, header.uuid, volume->id,
+			       record->luks_uuid);
+	return 0;
+}
+
+int local_format_check(const struct local_volume *volume, const struct volume_record *record,
+		       int image_fd, struct err *e)
+{
+	switch (record->state) {
+	case VOLUME_RESERVED:
+		return check_blank(volume, image_fd, e);
+	case VOLUME_FORMATTING:
+		return check_half_formatted(volume, record, image_fd, e);
+	case VOLUME_FORMATTED:
+		return check_header(volume, record, image_fd, e);
+	case VOLUME_DELETING:
+		break;
+	}
+	return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' is being deleted", volume->id);
+}
+
+int local_format_luks(const struct local_volume *volume, struct volume_record *record,
+		      const struct loop *loop, const struct secret *passphrase, struct err *e)
+{
+	struct luks_params params;
+
+	if (record->state == VOLUME_FORMATTED)
+		return 0;
+	if (record->state == VOLUME_RESERVED) {
+		record->state = VOLUME_FORMATTING;
+		uuid_random(record->luks_uuid);
+		if (!record->block)
+			uuid_random(record->fs_uuid);
+		if (local_record_write(volume, record, e) < 0)
+			return -1;
+	}
+	params_luks(&record->params, &params);
+	return luks_format(loop->path, record->luks_uuid, &params, passphrase, e);
+}
+
+/*
+ * A volume of the Go driver says its file system only when it is open: the class that it was made
+ * with may be gone. It is only ever mounted, so what was found is believed.
+ */
+static int learn_fs_type(const struct local_volume *volume, struct volume_record *record,
+			 const struct probe *found, struct err *e)
+{
+	enum fs_type type;
+
+	if (!record->adopted || found->kind != PROBE_KNOWN || !fs_type_parse(found->type, &type) ||
+	    type == params_fs_type(&record->params))
+		return 0;
+	params_set(&record->params, PARAM_FS_TYPE, found->type);
+	return local_record_write(volume, record, e);
+}
+
+static int probe_mapping(const struct dm_info *mapping, struct probe *ret_found, struct err *e)
+{
+	auto_close int fd = open(mapping->path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open '%s'", mapping->path);
+	return probe_fd(fd, mapping->path, ret_found, e);
+}
+
+static bool is_of_type(const struct probe *found, enum fs_type type)
+{
+	return found->kind == PROBE_KNOWN && strcmp(found->type, fs_type_name(type)) == 0;
+}
+
+static int check_fs(const struct local_volume *volume, const struct volume_record *record,
+		    const struct dm_info *mapping, const struct probe *found, struct err *e)
+{
+	enum fs_type type = params_fs_type(&record->params);
+
+	if (is_of_type(found, type))
+		return fs_check(mapping->path, type, e);
+	return err_set(e, ERR_FAILED_PRECONDITION,
+		       "volume '%s' should hold a '%s' file system, but '%s' was found on '%s': it is not "
+		       "formatted; check the disk below",
+		       volume->id, fs_type_name(type),
+		       found->kind == PROBE_KNOWN ? found->type : "nothing known", mapping->path);
+}
+
+static int make_fs(const struct local_volume *volume, const struct volume_record *record,
+		   const struct dm_info *mapping, const struct probe *found, struct err *e)
+{
+	enum fs_type type = params_fs_type(&record->params);
+
+	if (found->kind == PROBE_KNOWN && !is_of_type(found, type))
+		return refuse_found(volume, found, "hold no file system yet", e);
+	return fs_make(mapping->path, type, record->fs_uuid, e);
+}
+
+int local_format_fs(const struct local_volume *volume, struct volume_record *record,
+		    const struct dm_info *mapping, struct err *e)
+{
+	struct probe found;
+
+	if (!record->block) {
+		if (probe_mapping(mapping, &found, e) < 0 ||
+		    learn_fs_type(volume, record, &found, e) < 0)
+			return -1;
+		if (record->state == VOLUME_FORMATTED)
+			return check_fs(volume, record, mapping, &found, e);
+		if (make_fs(volume, record, mapping, &found, e) < 0)
+			return -1;
+	}
+	if (record->state == VOLUME_FORMATTED)
+		return 0;
+	record->state = VOLUME_FORMATTED;
+	return local_record_write(volume, record, e);
+}

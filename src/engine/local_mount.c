@@ -1,0 +1,172 @@
+/* Mounting a mapping, growing what is behind, and the root's permissions. */
+#include "engine/local_mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "sys/loop.h"
+#include "sys/mount.h"
+
+bool local_mount_is_of(const struct mount_entry *mount, const struct dm_info *mapping, bool block)
+{
+	char node[32];
+
+	if (!block)
+		return mount->device == mapping->device && strcmp(mount->root, "/") == 0;
+	snprintf(node, sizeof(node), "/dm-%u", mapping->minor);
+	return strcmp(mount->type, "devtmpfs") == 0 && strcmp(mount->root, node) == 0;
+}
+
+static int refuse_mount(const struct target *target, const struct mount_entry *mount, struct err *e)
+{
+	return err_set(e, ERR_FAILED_PRECONDITION,
+		       "'%s' is already a mount of something else ('%s', type %s): it is not touched",
+		       target->path, mount->source, mount->type);
+}
+
+int local_mount_precheck(const struct target *target, struct err *e)
+{
+	auto_mount_table struct mount_table mounts = { 0 };
+	auto_close int fd = -1;
+
+	if (mount_table_read(&mounts, e) < 0)
+		return -1;
+	const struct mount_entry *mount = mount_table_at(&mounts, target->path);
+	if (mount && strncmp(mount->source, "/dev/", 5) != 0)
+		return refuse_mount(target, mount, e);
+	return mount ? 0 : target_open(target, TARGET_DIRECTORY, &fd, e);
+}
+
+int local_grow_mapping(uint64_t data_offset_bytes, uint64_t image_bytes, struct dm_info *mapping,
+		       const char *name, struct err *e)
+{
+	struct loop loop = { .fd = -1, .number = (unsigned)mapping->loop_number };
+	bool found;
+
+	if (mapping->size_bytes + data_offset_bytes >= image_bytes / 4096 * 4096)
+		return 0;
+	snprintf(loop.path, sizeof(loop.path), "/dev/loop%u", loop.number);
+	auto_close int fd = open(loop.path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open '%s'", loop.path);
+	loop.fd = fd;
+	if (loop_refresh_size(&loop, e) < 0 || luks_resize(name, e) < 0 ||
+	    dm_find(name, &found, mapping, e) < 0)
+		return -1;
+	if (!found || mapping->size_bytes + data_offset_bytes < image_bytes / 4096 * 4096)
+		return err_set(e, ERR_INTERNAL,
+			       "mapping '%s' did not grow to the size of its image (%llu of %llu bytes)",
+			       name, (unsigned long long)mapping->size_bytes,
+			       (unsigned long long)(image_bytes - data_offset_bytes));
+	return 0;
+}
+
+int local_grow_fs(const struct volume_record *record, const struct dm_info *mapping,
+		  const char *mount_path, struct err *e)
+{
+	enum fs_type type = params_fs_type(&record->params);
+	bool behind;
+
+	if (fs_needs_grow(mapping->path, type, mount_path, mapping->size_bytes, &behind, e) < 0)
+		return -1;
+	return behind ? fs_grow(mapping->path, type, mount_path, e) : 0;
+}
+
+static bool is_read_only(int fd)
+{
+	struct statvfs st;
+
+	return fstatvfs(fd, &st) == 0 && (st.f_flag & ST_RDONLY);
+}
+
+int local_permissions(const struct params *params, const struct capability *capability,
+		      const char *mount_path, struct err *e)
+{
+	uint32_t group = 0;
+	unsigned mode = 0;
+	bool has_group = params_fs_group(params, &group);
+	struct stat st;
+
+	if (!has_group && capability->has_group) {
+		has_group = true;
+		group = capability->group;
+	}
+	bool has_mode = params_fs_mode(params, &mode);
+	if (!has_group && !has_mode)
+		return 0; /* a new file system has 0755; later it is the owner's */
+	if (!has_mode)
+		mode = 02775;
+
+	auto_close int fd = open(mount_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, errno, "cannot open the volume's root '%s'", mount_path);
+	if (is_read_only(fd))
+		return 0; /* mounted "ro" by its mount flags: nothing can be set */
+	if (has_group && st.st_gid != group && fchown(fd, (uid_t)-1, group) < 0)
+		return err_sys(e, errno, "cannot give the volume's root to group %u", group);
+	/* chown clears setgid, so the mode is looked at after it. */
+	if (fstat(fd, &st) < 0 || ((st.st_mode & 07777) != mode && fchmod(fd, mode) < 0))
+		return err_sys(e, errno, "cannot set mode %04o on the volume's root", mode);
+	return 0;
+}
+
+static int verify(const struct target *target, const struct dm_info *mapping, const char *type,
+		  struct err *e)
+{
+	auto_mount_table struct mount_table mounts = { 0 };
+
+	if (mount_table_read(&mounts, e) < 0)
+		return -1;
+	const struct mount_entry *mount = mount_table_at(&mounts, target->path);
+	if (!mount || !local_mount_is_of(mount, mapping, false) || strcmp(mount->type, type) != 0)
+		return err_set(e, ERR_INTERNAL,
+			       "'%s' does not show the volume's mount right after mounting it",
+			       target->path);
+	return 0;
+}
+
+static int mount_here(const struct volume_record *record, const struct dm_info *mapping,
+		      const struct target *target, const struct capability *capability,
+		      struct err *e)
+{
+	const char *type = fs_type_name(params_fs_type(&record->params));
+	auto_close int fd = -1;
+
+	if (target_open(target, TARGET_DIRECTORY, &fd, e) < 0)
+		return -1;
+	return mount_device(mapping->path, type, fd, capability->flags, capability->flag_count, false,
+			    e);
+}
+
+int local_mount_ensure(const struct volume_record *record, const struct dm_info *mapping,
+		       const struct target *target, const struct capability *capability,
+		       bool *ret_mounted, struct err *e)
+{
+	auto_mount_table struct mount_table mounts = { 0 };
+	struct err ignored;
+
+	if (mount_table_read(&mounts, e) < 0)
+		return -1;
+	const struct mount_entry *mount = mount_table_at(&mounts, target->path);
+	if (mount && !local_mount_is_of(mount, mapping, false))
+		return refuse_mount(target, mount, e);
+	if (!mount && mount_here(record, mapping, target, capability, e) < 0)
+		return -1;
+	*ret_mounted = !mount;
+
+	if (verify(target, mapping, fs_type_name(params_fs_type(&record->params)), e) == 0 &&
+	    local_grow_fs(record, mapping, target->path, e) == 0 &&
+	    local_permissions(&record->params, capability, target->path, e) == 0)
+		return 0;
+	if (*ret_mounted && mount_remove(target->path, &ignored) < 0)
+		log_warn("cannot undo the mount of a failed stage", KV("volume", record->id),
+			 KV("error", ignored.msg));
+	return -1;
+}

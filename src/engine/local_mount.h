@@ -1,0 +1,38 @@
+/* Mounting a mapping at its staging path, growing what is behind, and the root's permissions. */
+#ifndef ENGINE_LOCAL_MOUNT_H
+#define ENGINE_LOCAL_MOUNT_H
+
+#include "engine/local_volume.h"
+#include "sys/mountinfo.h"
+
+/* The staging path is a directory and, if something is mounted there, it is a mapping's mount. */
+int local_mount_precheck(const struct target *target, struct err *e) MUST_CHECK;
+
+/* The mapping to the size of the image (image_bytes - offset); mapping->size_bytes is renewed. */
+int local_grow_mapping(uint64_t data_offset_bytes, uint64_t image_bytes, struct dm_info *mapping,
+		       const char *name, struct err *e) MUST_CHECK;
+
+/* The mounted file system to the size of its mapping. */
+int local_grow_fs(const struct volume_record *record, const struct dm_info *mapping,
+		  const char *mount_path, struct err *e) MUST_CHECK;
+
+/*
+ * Mounts at the staging path, unless it is mounted there, and verifies the mount in mountinfo:
+ * device, root and type. Then grows the file system and sets the permissions of its root.
+ * *ret_mounted is true when this call mounted. FAILED_PRECONDITION when something else is there.
+ */
+int local_mount_ensure(const struct volume_record *record, const struct dm_info *mapping,
+		       const struct target *target, const struct capability *capability,
+		       bool *ret_mounted, struct err *e) MUST_CHECK;
+
+/*
+ * Group and mode of the mounted root directory: the class's fsGroup beats the pod's; 0775 and
+ * setgid with a group, fs-mode beats both. Changes only what differs, never anything below.
+ */
+int local_permissions(const struct params *params, const struct capability *capability,
+		      const char *mount_path, struct err *e) MUST_CHECK;
+
+/* Whether a mount is this mapping's file system, or, for `block`, its device node. */
+bool local_mount_is_of(const struct mount_entry *mount, const struct dm_info *mapping, bool block);
+
+#endif

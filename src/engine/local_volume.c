@@ -1,0 +1,226 @@
+/* The folder of a local volume: opening it, its record, and proof of its mapping. */
+#include "engine/local_volume.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/parse.h"
+#include "sys/loop.h"
+
+#define RECORD_LIMIT (64 << 10)
+
+int local_path_check(const struct node *node, const char *local_path, struct err *e)
+{
+	if (path_is_within(local_path, node->kubelet.given) ||
+	    path_is_within(local_path, node->kubelet.resolved))
+		return err_set(e, ERR_INVALID_ARGUMENT,
+			       "local-path '%s' lies in kubelet's folder: choose a folder of its own",
+			       local_path);
+	for (size_t i = 0; i < node->allow_count; i++)
+		if (path_is_within(local_path, node->allow_paths[i]))
+			return 0;
+	if (node->allow_count)
+		return err_set(e, ERR_INVALID_ARGUMENT,
+			       "local-path '%s' is not allowed on this node (see --allow-path)",
+			       local_path);
+	return 0;
+}
+
+static int open_host_root(const struct node *node, struct err *e)
+{
+	int fd = open(node->host_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open the host's root '%s' (see --host-root)",
+			       node->host_root);
+	return fd;
+}
+
+/* "" and "." are the root itself. */
+static int open_below(int root, const char *path, int *ret_fd)
+{
+	int fd = fd_open_beneath(root, *path ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+
+	*ret_fd = fd;
+	return fd < 0 ? fd : 0;
+}
+
+static int refuse_path(const char *path, int errnum, struct err *e)
+{
+	if (errnum == ELOOP || errnum == EXDEV)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "'%s' leads through a symbolic link: name the real folder in local-path",
+			       path);
+	return err_sys(e, errnum, "cannot open the folder '%s'", path);
+}
+
+int local_volume_open(const struct node *node, const char *local_path, const char *id, bool make,
+		      struct local_volume *ret_volume, struct err *e)
+{
+	auto_local_volume struct local_volume volume = LOCAL_VOLUME_NONE;
+	auto_close int root = open_host_root(node, e);
+	int rc = 0;
+
+	if (root < 0)
+		return -1;
+	snprintf(volume.id, sizeof(volume.id), "%s", id);
+	snprintf(volume.path, sizeof(volume.path), "%s/%s", local_path, id);
+	volume_image_name(id, volume.image);
+	volume_mapping_name(id, volume.mapping);
+
+	if (make)
+		rc = fd_mkdirs_beneath(root, local_path + 1, 0755);
+	if (rc == 0)
+		rc = open_below(root, local_path + 1, &volume.parent_fd);
+	if (rc == 0 && make && mkdirat(volume.parent_fd, id, 0700) < 0 && errno != EEXIST)
+		rc = -errno;
+	if (rc == 0)
+		rc = open_below(volume.parent_fd, id, &volume.dir_fd);
+	if (rc == -ENOENT && !make)
+		volume.dir_fd = -1;
+	else if (rc < 0)
+		return refuse_path(volume.path, -rc, e);
+
+	*ret_volume = volume;
+	volume = LOCAL_VOLUME_NONE;
+	return 0;
+}
+
+void local_volume_done(struct local_volume *volume)
+{
+	cleanup_close(&volume->dir_fd);
+	cleanup_close(&volume->parent_fd);
+}
+
+int local_record_read(const struct local_volume *volume, bool *ret_found,
+		      struct volume_record *ret_record, struct err *e)
+{
+	auto_free char *text = NULL;
+	char shown[sizeof(volume->path) + sizeof(VOLUME_RECORD_NAME) + 1];
+
+	*ret_found = false;
+	int rc = fd_read_file(volume->dir_fd, VOLUME_RECORD_NAME, RECORD_LIMIT, &text);
+	if (rc == -ENOENT)
+		return 0;
+	snprintf(shown, sizeof(shown), "%s/%s", volume->path, VOLUME_RECORD_NAME);
+	if (rc == -EFBIG || rc == -EINVAL || rc == -ELOOP)
+		return err_set(e, ERR_FAILED_PRECONDITION, "'%s' is not a record: %s", shown,
+			       strerror(-rc));
+	if (rc < 0)
+		return err_sys(e, -rc, "cannot read '%s'", shown);
+	if (volume_record_parse(text, volume->id, shown, ret_record, e) < 0)
+		return -1;
+	*ret_found = true;
+	return 0;
+}
+
+int local_record_write(const struct local_volume *volume, const struct volume_record *record,
+		       struct err *e)
+{
+	auto_free char *text = volume_record_format(record);
+	int rc = fd_write_file_atomic(volume->dir_fd, VOLUME_RECORD_NAME, text);
+
+	if (rc < 0)
+		return err_sys(e, -rc, "cannot write '%s/%s'", volume->path, VOLUME_RECORD_NAME);
+	return 0;
+}
+
+int local_image_exists(const struct local_volume *volume, bool *ret_exists, struct err *e)
+{
+	struct stat st;
+
+	*ret_exists = fstatat(volume->dir_fd, volume->image, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!*ret_exists && errno != ENOENT)
+		return err_sys(e, errno, "cannot look at '%s/%s'", volume->path, volume->image);
+	return 0;
+}
+
+int local_load(const struct node *node, const char *local_path, const char *id,
+	       struct volume_record *ret_record, struct err *e)
+{
+	auto_local_volume struct local_volume volume = LOCAL_VOLUME_NONE;
+	bool found = false, image = false;
+
+	if (local_volume_open(node, local_path, id, false, &volume, e) < 0)
+		return -1;
+	if (volume.dir_fd >= 0 && (local_record_read(&volume, &found, ret_record, e) < 0 ||
+				   (!found && local_image_exists(&volume, &image, e) < 0)))
+		return -1;
+	if (found)
+		return 0;
+	if (image)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "'%s/%s' is there but its record %s is missing", volume.path,
+			       volume.image, VOLUME_RECORD_NAME);
+	return err_set(e, ERR_NOT_FOUND, "volume '%s' does not exist in '%s' on node '%s'", id,
+		       local_path, node->id);
+}
+
+int local_mapping_find(const char *mapping, const char *luks_uuid, const struct stat *image,
+		       bool *ret_found, struct dm_info *ret_info, struct err *e)
+{
+	bool backed = false;
+
+	if (dm_find(mapping, ret_found, ret_info, e) < 0)
+		return -1;
+	if (!*ret_found)
+		return 0;
+	if (!dm_is_luks(ret_info, luks_uuid))
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "mapping '%s' is open, but not with the LUKS UUID %s of this volume: it "
+			       "is not touched",
+			       mapping, luks_uuid);
+	if (ret_info->loop_number < 0)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "mapping '%s' does not lie on a loop device: it is not touched", mapping);
+	if (loop_is_backed_by((unsigned)ret_info->loop_number, image, &backed, e) < 0)
+		return -1;
+	if (!backed)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "mapping '%s' lies on /dev/loop%d, which is not backed by this volume's "
+			       "image: it is not touched",
+			       mapping, ret_info->loop_number);
+	return 0;
+}
+
+/* Opens local_path or, while it does not exist, the nearest parent that does. */
+static int open_existing_parent(int root, const char *local_path)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s", local_path + 1);
+	while (open_below(root, path, &fd) == -ENOENT && *path) {
+		char *slash = strrchr(path, '/');
+
+		*(slash ? slash : path) = '\0';
+	}
+	return fd;
+}
+
+int local_free_bytes(const struct node *node, const char *local_path, uint64_t *ret_bytes,
+		     struct err *e)
+{
+	auto_close int root = open_host_root(node, e);
+	struct statvfs st;
+
+	if (root < 0)
+		return -1;
+	auto_close int fd = open_existing_parent(root, local_path);
+	if (fd < 0)
+		return refuse_path(local_path, -fd, e);
+	if (fstatvfs(fd, &st) < 0)
+		return err_sys(e, errno, "cannot ask for free space in '%s'", local_path);
+
+	uint64_t free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
+	/* The LUKS header, and a little for the folder and record of the volume itself. */
+	uint64_t overhead = LUKS_HEADER_BYTES + (1 << 20);
+	*ret_bytes = free_bytes > overhead ? (free_bytes - overhead) / 4096 * 4096 : 0;
+	return 0;
+}

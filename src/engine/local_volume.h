@@ -1,0 +1,53 @@
+/* The folder of a local volume, opened: shared by the parts of the local engine only. */
+#ifndef ENGINE_LOCAL_VOLUME_H
+#define ENGINE_LOCAL_VOLUME_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "base/err.h"
+#include "engine/local.h"
+#include "sys/dm.h"
+#include "volume/record.h"
+
+struct local_volume {
+	int dir_fd;		 /* {host-root}{local-path}/{id}; -1: does not exist */
+	int parent_fd;		 /* {host-root}{local-path} */
+	char path[PATH_MAX + VOLUME_NAME_SIZE];	 /* as people know it, without the host root */
+	char id[VOLUME_ID_MAX + 1];
+	char image[VOLUME_NAME_SIZE];
+	char mapping[VOLUME_NAME_SIZE];
+};
+#define LOCAL_VOLUME_NONE ((struct local_volume){ .dir_fd = -1, .parent_fd = -1 })
+
+/*
+ * Opens the folder below local_path, without following symbolic links. With `make`, missing
+ * folders are made (the volume's own 0700); without, dir_fd stays -1 when there is none.
+ */
+int local_volume_open(const struct node *node, const char *local_path, const char *id, bool make,
+		      struct local_volume *ret_volume, struct err *e) MUST_CHECK;
+void local_volume_done(struct local_volume *volume);
+#define auto_local_volume __attribute__((cleanup(local_volume_done)))
+
+/* *ret_found false: no volume.json. A damaged one is FAILED_PRECONDITION. */
+int local_record_read(const struct local_volume *volume, bool *ret_found,
+		      struct volume_record *ret_record, struct err *e) MUST_CHECK;
+
+/* Durable when it returns. */
+int local_record_write(const struct local_volume *volume, const struct volume_record *record,
+		       struct err *e) MUST_CHECK;
+
+/* Whether the image file is there. */
+int local_image_exists(const struct local_volume *volume, bool *ret_exists, struct err *e)
+	MUST_CHECK;
+
+/*
+ * The active mapping of the volume, if any, and proof that it is ours: its name, LUKS UUID
+ * (`luks_uuid`) and, through its loop device, the inode of our image. FAILED_PRECONDITION when a
+ * mapping of this name is something else.
+ */
+int local_mapping_find(const char *mapping, const char *luks_uuid, const struct stat *image,
+		       bool *ret_found, struct dm_info *ret_info, struct err *e) MUST_CHECK;
+
+#endif

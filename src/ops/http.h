@@ -1,0 +1,24 @@
+/*
+ * /healthz, /readyz and /metrics over HTTP/1.0, in the event loop. Three answers to GET are all
+ * that it serves: each connection carries one request of at most 4 KiB and is then closed.
+ */
+#ifndef OPS_HTTP_H
+#define OPS_HTTP_H
+
+#include "base/err.h"
+#include "base/reactor.h"
+#include "ops/metrics.h"
+
+struct http_server;
+
+/*
+ * Listens on host ("" for all addresses) and port. NULL with `e` filled (FAILED_PRECONDITION
+ * when the address is in use, naming the option) on failure. `metrics` is borrowed.
+ */
+struct http_server *http_server_new(struct reactor *reactor, const char *host, const char *port,
+				    const struct metrics *metrics, struct err *e);
+
+/* Closes listener and connections. NULL is fine. */
+void http_server_free(struct http_server *server);
+
+#endif

@@ -1,0 +1,11 @@
+/* What a worker does from its first to its last instruction. */
+#ifndef RPC_WORKER_CHILD_H
+#define RPC_WORKER_CHILD_H
+
+#include "base/macros.h"
+#include "rpc/stream.h"
+
+/* In the forked process: runs the call of the stream, writes its outcome to the pipe, exits. */
+void worker_child_run(struct stream *stream, int pipe_fd) NORETURN;
+
+#endif

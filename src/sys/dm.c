@@ -1,0 +1,123 @@
+/* Device-mapper, seen through /sys. */
+#include "sys/dm.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+
+static int read_attribute(unsigned minor, const char *name, char *value, size_t size)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/block/dm-%u/%s", minor, name);
+	return fd_read_small(path, value, size);
+}
+
+/* N where the one device below is loopN, else -1. */
+static int only_loop_below(unsigned minor)
+{
+	char path[64];
+	int number = -1, count = 0;
+	unsigned found;
+
+	snprintf(path, sizeof(path), "/sys/block/dm-%u/slaves", minor);
+	auto_closedir DIR *dir = opendir(path);
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		if (entry->d_name[0] == '.')
+			continue;
+		count++;
+		if (sscanf(entry->d_name, "loop%u", &found) == 1)
+			number = (int)found;
+	}
+	return count == 1 ? number : -1;
+}
+
+/* The name that people know, where it really is this device. */
+static void choose_path(const char *name, struct dm_info *info)
+{
+	char path[192];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/dev/mapper/%s", name);
+	if (strlen(path) < sizeof(info->path) && stat(path, &st) == 0 && S_ISBLK(st.st_mode) &&
+	    st.st_rdev == info->device)
+		memcpy(info->path, path, strlen(path) + 1);
+	else
+		snprintf(info->path, sizeof(info->path), "/dev/dm-%u", info->minor);
+}
+
+static int describe(unsigned minor, const char *name, struct dm_info *info, struct err *e)
+{
+	char size[32], suspended[8], device[32];
+	unsigned major, dev_minor;
+
+	memset(info, 0, sizeof(*info));
+	info->minor = minor;
+	int rc = read_attribute(minor, "dm/uuid", info->uuid, sizeof(info->uuid));
+	if (rc == 0)
+		rc = read_attribute(minor, "dm/suspended", suspended, sizeof(suspended));
+	if (rc == 0)
+		rc = read_attribute(minor, "size", size, sizeof(size));
+	if (rc == 0)
+		rc = read_attribute(minor, "dev", device, sizeof(device));
+	if (rc == 0 && sscanf(device, "%u:%u", &major, &dev_minor) != 2)
+		rc = -EINVAL;
+	if (rc < 0)
+		return err_sys(e, -rc, "cannot look at mapping '%s' (/sys/block/dm-%u)", name, minor);
+	info->device = makedev(major, dev_minor);
+	info->suspended = suspended[0] == '1';
+	info->size_bytes = strtoull(size, NULL, 10) * 512;
+	info->loop_number = only_loop_below(minor);
+	choose_path(name, info);
+	return 0;
+}
+
+int dm_find(const char *name, bool *ret_found, struct dm_info *ret_info, struct err *e)
+{
+	auto_closedir DIR *dir = opendir("/sys/block");
+	unsigned minor;
+	char seen[160];
+
+	*ret_found = false;
+	if (!dir)
+		return err_sys(e, errno, "cannot list /sys/block");
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		if (sscanf(entry->d_name, "dm-%u", &minor) != 1 ||
+		    read_attribute(minor, "dm/name", seen, sizeof(seen)) < 0 ||
+		    strcmp(seen, name) != 0)
+			continue;
+		if (describe(minor, name, ret_info, e) < 0)
+			return -1;
+		*ret_found = true;
+		return 0;
+	}
+	return 0;
+}
+
+bool dm_is_luks(const struct dm_info *info, const char *luks_uuid)
+{
+	static const char *const prefixes[] = { "CRYPT-LUKS2-", "CRYPT-LUKS1-" };
+	char digits[33];
+	size_t count = 0;
+
+	for (const char *c = luks_uuid; *c && count < sizeof(digits) - 1; c++)
+		if (*c != '-')
+			digits[count++] = *c;
+	digits[count] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+		size_t length = strlen(prefixes[i]);
+
+		if (count == 32 && strncmp(info->uuid, prefixes[i], length) == 0 &&
+		    strncmp(info->uuid + length, digits, count) == 0 &&
+		    info->uuid[length + count] == '-')
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,153 @@
+/* File systems: making, checking, growing through their own programs. */
+#include "sys/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/proc.h"
+#include "sys/fs_super.h"
+
+enum { TOOL_MS = 9 * 60 * 1000 };
+
+/* An XFS that kernels since 5.10 mount, where this version of xfsprogs has the list. */
+static const char xfs_lts[] = "/usr/share/xfsprogs/mkfs/lts_5.10.conf";
+
+static const char *const names[] = { [FS_EXT4] = "ext4", [FS_EXT3] = "ext3", [FS_XFS] = "xfs" };
+
+const char *fs_type_name(enum fs_type type)
+{
+	return names[type];
+}
+
+bool fs_type_parse(const char *name, enum fs_type *ret_type)
+{
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcmp(names[i], name) == 0) {
+			*ret_type = (enum fs_type)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+uint64_t fs_min_bytes(enum fs_type type)
+{
+	return type == FS_XFS ? 300ull << 20 : 16ull << 20;
+}
+
+static int run_tool(const char *const argv[], const char *what, const char *device, struct err *e)
+{
+	struct proc_result result;
+
+	if (proc_run(argv, TOOL_MS, &result, e) < 0)
+		return err_wrap(e, "cannot %s on '%s'", what, device);
+	if (result.exit_code != 0)
+		return err_set(e, ERR_INTERNAL, "cannot %s on '%s': %s (exit %d): %.400s", what, device,
+			       argv[0], result.exit_code, result.output);
+	return 0;
+}
+
+static int make_ext(const char *device, enum fs_type type, const char *uuid, struct err *e)
+{
+	/* No discard: the space of a thick volume stays reserved. No reserved blocks: a volume has
+	 * no root of its own. Errors make it read-only, which the condition then shows. */
+	const char *const argv[] = { "mke2fs", "-F", "-q", "-t", fs_type_name(type), "-m", "0", "-U",
+				     uuid, "-e", "remount-ro", "-E",
+				     "nodiscard,lazy_itable_init=1,lazy_journal_init=1", "-O",
+				     type == FS_EXT4 ? "^orphan_file,^metadata_csum_seed" : "has_journal",
+				     device, NULL };
+	const char *const plain[] = { "mke2fs", "-F", "-q", "-t", fs_type_name(type), "-m", "0", "-U",
+				      uuid, "-e", "remount-ro", "-E",
+				      "nodiscard,lazy_itable_init=1,lazy_journal_init=1", device, NULL };
+	struct err ignored;
+
+	/* An e2fsprogs that does not know the newer features needs no telling to leave them out. */
+	if (type == FS_EXT4 && run_tool(argv, "make an ext4 file system", device, &ignored) == 0)
+		return 0;
+	return run_tool(plain, "make an ext file system", device, e);
+}
+
+static int make_xfs(const char *device, const char *uuid, struct err *e)
+{
+	char identity[64], options[128];
+	bool lts = access(xfs_lts, R_OK) == 0;
+
+	snprintf(identity, sizeof(identity), "uuid=%s", uuid);
+	snprintf(options, sizeof(options), "options=%s", xfs_lts);
+	const char *const argv[] = { "mkfs.xfs", "-q", "-f", "-K", "-m", identity,
+				     lts ? "-c" : device, lts ? options : NULL,
+				     lts ? device : NULL, NULL };
+
+	return run_tool(argv, "make an xfs file system", device, e);
+}
+
+int fs_make(const char *device, enum fs_type type, const char *uuid, struct err *e)
+{
+	return type == FS_XFS ? make_xfs(device, uuid, e) : make_ext(device, type, uuid, e);
+}
+
+int fs_check(const char *device, enum fs_type type, struct err *e)
+{
+	const char *const argv[] = { "e2fsck", "-p", device, NULL };
+	struct proc_result result;
+
+	if (type == FS_XFS)
+		return 0;
+	if (proc_run(argv, TOOL_MS, &result, e) < 0)
+		return err_wrap(e, "cannot check '%s'", device);
+	/* 1: errors corrected; 2: corrected, and not mounted here so there is nothing to reboot. */
+	if (result.exit_code >= 0 && result.exit_code <= 3)
+		return 0;
+	return err_set(e, ERR_FAILED_PRECONDITION,
+		       "the file system on '%s' has errors that need a person (e2fsck exit %d: %.300s): "
+		       "run `e2fsck -f %s` on the node",
+		       device, result.exit_code, result.output, device);
+}
+
+int fs_needs_grow(const char *device, enum fs_type type, const char *mount_path,
+		  uint64_t device_bytes, bool *ret_yes, struct err *e)
+{
+	uint64_t bytes, unit;
+
+	if (fs_super_size(device, type, mount_path, &bytes, &unit, e) < 0)
+		return -1;
+	/* ext leaves a part of its last block group unused when it is too small to be one. */
+	*ret_yes = bytes + unit <= device_bytes;
+	return 0;
+}
+
+int fs_grow(const char *device, enum fs_type type, const char *mount_path, struct err *e)
+{
+	const char *const ext[] = { "resize2fs", device, NULL };
+	const char *const xfs[] = { "xfs_growfs", "-d", mount_path, NULL };
+	uint64_t before, after, unit;
+
+	if (fs_super_size(device, type, mount_path, &before, &unit, e) < 0 ||
+	    run_tool(type == FS_XFS ? xfs : ext, "grow the file system", device, e) < 0 ||
+	    fs_super_size(device, type, mount_path, &after, &unit, e) < 0)
+		return -1;
+	if (after < before)
+		return err_set(e, ERR_INTERNAL, "the file system on '%s' is smaller after growing it",
+			       device);
+	return 0;
+}
+
+int fs_usage(int fd, struct fs_usage *ret_usage, struct err *e)
+{
+	struct statvfs st;
+
+	if (fstatvfs(fd, &st) < 0)
+		return err_sys(e, errno, "cannot ask the file system for its usage");
+	ret_usage->total_bytes = (uint64_t)st.f_blocks * st.f_frsize;
+	ret_usage->used_bytes = (uint64_t)(st.f_blocks - st.f_bfree) * st.f_frsize;
+	ret_usage->free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
+	ret_usage->total_inodes = st.f_files;
+	ret_usage->used_inodes = st.f_files - st.f_ffree;
+	ret_usage->free_inodes = st.f_favail;
+	return 0;
+}

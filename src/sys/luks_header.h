@@ -1,0 +1,19 @@
+/*
+ * The two copies of a LUKS2 header, looked at without libcryptsetup: the library repairs a
+ * damaged copy by itself when it loads a header, and here nothing may be written before a
+ * person has decided (LUKS2 On-Disk Format Specification, chapter 2).
+ */
+#ifndef SYS_LUKS_HEADER_H
+#define SYS_LUKS_HEADER_H
+
+#include "base/err.h"
+#include "sys/luks.h"
+
+/*
+ * LUKS_ABSENT only when no copy is there. FAILED_PRECONDITION names the copy that is damaged.
+ * Only uuid and version of the header are filled.
+ */
+int luks_header_read(int fd, enum luks_probe *ret_probe, struct luks_header *ret_header,
+		     struct err *e) MUST_CHECK;
+
+#endif

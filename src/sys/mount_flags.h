@@ -1,0 +1,23 @@
+/* Mount flags of a capability, sorted into what the mount and what the file system takes. */
+#ifndef SYS_MOUNT_FLAGS_H
+#define SYS_MOUNT_FLAGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum mount_flag_kind {
+	MOUNT_FLAG_NONE,       /* says what is so anyway: "defaults", "rw", "dev" */
+	MOUNT_FLAG_ATTRIBUTE,  /* of the mount: set and clear are MOUNT_ATTR_* */
+	MOUNT_FLAG_FILESYSTEM, /* word or word=value for fsconfig(2) */
+	MOUNT_FLAG_FORBIDDEN,  /* would undo the driver's own work */
+};
+
+struct mount_flag {
+	enum mount_flag_kind kind;
+	uint64_t set, clear;
+};
+
+/* Pure. */
+struct mount_flag mount_flag_sort(const char *flag);
+
+#endif

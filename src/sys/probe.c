@@ -1,0 +1,87 @@
+/* What lies on a device. */
+#include "sys/probe.h"
+
+#include <blkid/blkid.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+enum { LOOKED_AT = 1 << 20, STEP = 64 * 1024 };
+
+/* libblkid takes some read errors for "nothing there": so the places are read here first. */
+static int check_readable(int fd, const char *shown, off_t from, off_t length, struct err *e)
+{
+	static unsigned char bytes[STEP];
+
+	for (off_t at = from; at < from + length; at += STEP) {
+		ssize_t got = pread(fd, bytes, STEP, at);
+
+		if (got < 0 && errno == EINTR) {
+			at -= STEP;
+			continue;
+		}
+		if (got < 0)
+			return err_set(e, ERR_FAILED_PRECONDITION,
+				       "cannot read '%s' at byte %lld: %s; what is there is not known, and "
+				       "nothing is changed",
+				       shown, (long long)at, strerror(errno));
+	}
+	return 0;
+}
+
+static void lookup(blkid_probe probe, const char *name, char *value, size_t size)
+{
+	const char *text = NULL;
+
+	if (blkid_probe_lookup_value(probe, name, &text, NULL) == 0 && text)
+		snprintf(value, size, "%s", text);
+}
+
+static void cleanup_probe(blkid_probe *probe)
+{
+	blkid_free_probe(*probe);
+}
+
+int probe_fd(int fd, const char *shown_name, struct probe *ret_probe, struct err *e)
+{
+	__attribute__((cleanup(cleanup_probe))) blkid_probe probe = blkid_new_probe();
+	off_t size = lseek(fd, 0, SEEK_END);
+
+	memset(ret_probe, 0, sizeof(*ret_probe));
+	if (!probe || size < 0)
+		return err_sys(e, errno ? errno : ENOMEM, "cannot look at '%s'", shown_name);
+	off_t head = size < LOOKED_AT ? size : LOOKED_AT;
+	if (check_readable(fd, shown_name, 0, head, e) < 0 ||
+	    check_readable(fd, shown_name, size - head, head, e) < 0)
+		return -1;
+	if (blkid_probe_set_device(probe, fd, 0, 0) < 0)
+		return err_sys(e, errno, "cannot look at '%s'", shown_name);
+	blkid_probe_enable_superblocks(probe, 1);
+	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID);
+	blkid_probe_enable_partitions(probe, 1);
+
+	int rc = blkid_do_safeprobe(probe);
+	if (rc == 1) {
+		ret_probe->kind = PROBE_BLANK;
+		return 0;
+	}
+	if (rc == -2)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "'%s' holds more than one signature: what is there is not known, and nothing "
+			       "is changed",
+			       shown_name);
+	if (rc < 0)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "cannot tell what is on '%s', and nothing is changed", shown_name);
+	ret_probe->kind = PROBE_KNOWN;
+	lookup(probe, "TYPE", ret_probe->type, sizeof(ret_probe->type));
+	if (!*ret_probe->type)
+		lookup(probe, "PTTYPE", ret_probe->type, sizeof(ret_probe->type));
+	lookup(probe, "UUID", ret_probe->uuid, sizeof(ret_probe->uuid));
+	return 0;
+}

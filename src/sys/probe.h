@@ -1,0 +1,21 @@
+/* What lies on a device: blank, something known, or "cannot tell", which is an error. */
+#ifndef SYS_PROBE_H
+#define SYS_PROBE_H
+
+#include "base/err.h"
+
+enum probe_kind { PROBE_BLANK, PROBE_KNOWN };
+
+struct probe {
+	enum probe_kind kind;
+	char type[32]; /* "ext4", "xfs", "crypto_LUKS", "gpt", ... where known */
+	char uuid[40];
+};
+
+/*
+ * Looks for any file system, RAID, LUKS or partition table signature (libblkid). Every read
+ * error and every ambiguous result is an error, never PROBE_BLANK.
+ */
+int probe_fd(int fd, const char *shown_name, struct probe *ret_probe, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,211 @@
+/* Builds the parts of a role and runs them. */
+#include "wiring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/reactor.h"
+#include "csi/service.h"
+#include "ops/http.h"
+#include "ops/metrics.h"
+#include "rpc/server.h"
+#include "store/store.h"
+
+/* Kubernetes gives 30 s before it kills; workers that are still busy then go on without us. */
+enum { GRACE_MS = 25000 };
+
+struct program {
+	const struct config *config;
+	struct csi_service service;
+	struct reactor *reactor;
+	struct rpc_server *server;
+	struct metrics *metrics;
+	struct http_server *http;
+	struct reactor_watch *signals;
+	int signal_fd;
+};
+
+static int open_folder(const char *path, mode_t mode, int *ret_fd, struct err *e)
+{
+	auto_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int rc = root < 0 ? -errno : 0;
+
+	if (rc == 0 && path[1])
+		rc = mkdir(path, mode) < 0 && errno != EEXIST ? fd_mkdirs_beneath(root, path + 1, mode) : 0;
+	int fd = rc < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, rc < 0 ? -rc : errno, "cannot open the folder '%s'", path);
+	*ret_fd = fd;
+	return 0;
+}
+
+static int open_kubelet_dir(struct program *p, struct err *e)
+{
+	const struct config *config = p->config;
+	bool shared = false;
+	int fd;
+
+	if (config->role == ROLE_CONTROLLER)
+		return 0;
+	if (config->role == ROLE_ALL) {
+		/* Outside Kubernetes there is no kubelet that would have made it. */
+		if (open_folder(config->kubelet_dir, 0755, &fd, e) < 0)
+			return -1;
+		close(fd);
+	}
+	if (kubelet_dir_open(config->kubelet_dir, &p->service.node.kubelet, &shared, e) < 0)
+		return -1;
+	if (shared)
+		return 0;
+	if (config->role == ROLE_NODE)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "kubelet's folder '%s' is not a shared mount: mounts made here would not be "
+			       "seen by the host (in the pod: mountPropagation: Bidirectional; on the host: "
+			       "mount --make-rshared /)",
+			       config->kubelet_dir);
+	log_warn("kubelet's folder is not a shared mount: other mount namespaces will not see volumes",
+		 KV("folder", config->kubelet_dir));
+	return 0;
+}
+
+static int build_service(struct program *p, struct err *e)
+{
+	const struct config *config = p->config;
+	struct node *node = &p->service.node;
+
+	node->id = config->node_id;
+	node->host_root = config->host_root;
+	node->allow_paths = config->allow_paths;
+	node->allow_count = config->allow_count;
+	if (open_folder(config->run_dir, 0700, &node->run_fd, e) < 0 || open_kubelet_dir(p, e) < 0)
+		return -1;
+	p->service.store = store_dir_open(config->state_dir, e);
+	return p->service.store ? 0 : -1;
+}
+
+static bool role_serves(enum role role, const char *path)
+{
+	bool controller = strstr(path, ".Controller/"), node = strstr(path, ".Node/");
+
+	return role == ROLE_ALL || (role == ROLE_CONTROLLER && !node) ||
+	       (role == ROLE_NODE && !controller);
+}
+
+static int build_server(struct program *p, struct rpc_method methods[CSI_METHODS_MAX], struct err *e)
+{
+	size_t count = csi_methods(&p->service, methods), kept = 0;
+	struct rpc_observer observer;
+
+	for (size_t i = 0; i < count; i++)
+		if (role_serves(p->config->role, methods[i].path))
+			methods[kept++] = methods[i];
+	p->server = rpc_server_new(p->reactor, methods, kept, NULL);
+	rpc_server_keep_in_workers(p->server, p->service.node.run_fd);
+	rpc_server_keep_in_workers(p->server, store_fd(p->service.store));
+	if (p->config->role != ROLE_CONTROLLER)
+		rpc_server_keep_in_workers(p->server, p->service.node.kubelet.fd);
+	p->metrics = metrics_new();
+	metrics_observer(p->metrics, &observer);
+	rpc_server_observe(p->server, &observer);
+	return rpc_server_listen(p->server, p->config->socket_path, e);
+}
+
+static void finished(void *data)
+{
+	struct program *p = data;
+
+	reactor_stop(p->reactor);
+}
+
+static void on_signal(void *data, uint32_t events)
+{
+	struct program *p = data;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(p->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	log_info("stopping: running calls are answered, mounts stay",
+		 KV("signal", (unsigned)info.ssi_signo));
+	reactor_unwatch(p->signals);
+	p->signals = NULL;
+	rpc_server_shutdown(p->server, GRACE_MS, finished, p);
+}
+
+static int watch_signals(struct program *p, struct err *e)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	p->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (p->signal_fd < 0)
+		return err_sys(e, errno, "cannot watch for signals");
+	p->signals = reactor_watch(p->reactor, p->signal_fd, EPOLLIN, on_signal, p, e);
+	return p->signals ? 0 : -1;
+}
+
+static int build_http(struct program *p, struct err *e)
+{
+	if (!p->config->http_port)
+		return 0;
+	p->http = http_server_new(p->reactor, p->config->http_host, p->config->http_port, p->metrics, e);
+	return p->http ? 0 : -1;
+}
+
+static void program_done(struct program *p)
+{
+	http_server_free(p->http);
+	rpc_server_free(p->server);
+	metrics_free(p->metrics);
+	reactor_unwatch(p->signals);
+	reactor_free(p->reactor);
+	store_close(p->service.store);
+	cleanup_close(&p->signal_fd);
+	cleanup_close(&p->service.node.run_fd);
+	cleanup_close(&p->service.node.kubelet.fd);
+}
+
+static int check_supported(const struct config *config, struct err *e)
+{
+	if (config->role == ROLE_MOUNTER)
+		return err_set(e, ERR_UNIMPLEMENTED,
+			       "role 'mounter' belongs to storage-backend 's3', which is not part of this "
+			       "version");
+	if (config->store == STORE_KUBE)
+		return err_set(e, ERR_UNIMPLEMENTED,
+			       "--store=kube is not part of this version: use --store=dir");
+	return 0;
+}
+
+int wiring_run(const struct config *config, struct err *e)
+{
+	struct rpc_method methods[CSI_METHODS_MAX];
+	__attribute__((cleanup(program_done))) struct program p = {
+		.config = config,
+		.signal_fd = -1,
+		.service = { .node = { .run_fd = -1, .kubelet = { .fd = -1 } } },
+	};
+
+	if (check_supported(config, e) < 0 || build_service(&p, e) < 0)
+		return -1;
+	p.reactor = reactor_new(e);
+	if (!p.reactor || watch_signals(&p, e) < 0 || build_server(&p, methods, e) < 0 ||
+	    build_http(&p, e) < 0)
+		return -1;
+	log_info("listening", KV("driver", DRIVER_NAME), KV("version", PROGRAM_VERSION),
+		 KV("endpoint", config->socket_path), KV("node", config->node_id));
+	return reactor_run(p.reactor, e);
+}
