@@ -17,7 +17,8 @@ const char config_help[] =
 	"  --state-dir=/var/lib/lukscryptwalker  records of the directory store\n"
 	"  --run-dir=/run/lukscryptwalker        locks, sockets; lost at reboot\n"
 	"  --store=dir|kube                      default: kube inside a cluster, else dir\n"
-	"  --host-root=/                         where the host's root is seen; prepended to local-path only\n"
+	"  --host-root=/                         where the host's root is seen; prepended to "
+	"local-path only\n"
 	"  --allow-path=DIR                      repeatable: local-path must lie in one of these\n"
 	"  --kubelet-dir=/var/lib/kubelet        staging and target paths must lie here\n"
 	"  --http-endpoint=:9808                 /healthz /readyz /metrics; empty: off\n"
@@ -74,16 +75,16 @@ static int choose(const char *what, const char *word, const char *const words[],
 			return (int)i;
 	const char *near = nearest_word(word, words, count);
 	if (near)
-		return err_set(e, ERR_INVALID_ARGUMENT, "unknown %s '%.100s': did you mean '%s'?", what,
-			       word, near);
+		return err_set(e, ERR_INVALID_ARGUMENT, "unknown %s '%.100s': did you mean '%s'?",
+			       what, word, near);
 	return err_set(e, ERR_INVALID_ARGUMENT, "unknown %s '%.100s' (see --help)", what, word);
 }
 
 static int take_path(const char *option, const char *value, const char **ret_path, struct err *e)
 {
 	if (!path_is_clean(value))
-		return err_set(e, ERR_INVALID_ARGUMENT, "%s='%.200s' is not an absolute path without '..'",
-			       option, value);
+		return err_set(e, ERR_INVALID_ARGUMENT,
+			       "%s='%.200s' is not an absolute path without '..'", option, value);
 	*ret_path = value;
 	return 0;
 }
@@ -98,8 +99,8 @@ static int take_socket(const char *option, const char *value, const char **ret_p
 	else if (strncmp(value, "unix:", 5) == 0)
 		path += 5;
 	else if (strstr(value, "://"))
-		return err_set(e, ERR_INVALID_ARGUMENT, "%s='%.200s' is not a unix:// address", option,
-			       value);
+		return err_set(e, ERR_INVALID_ARGUMENT, "%s='%.200s' is not a unix:// address",
+			       option, value);
 	return take_path(option, path, ret_path, e);
 }
 
@@ -169,8 +170,8 @@ static int take_option(enum option option, char *value, struct config *config, s
 		return take_path(option_names[option], value, &config->kubelet_dir, e);
 	case OPT_ALLOW_PATH:
 		if (config->allow_count == ALLOW_PATHS_MAX)
-			return err_set(e, ERR_INVALID_ARGUMENT, "--allow-path is given more than %d times",
-				       ALLOW_PATHS_MAX);
+			return err_set(e, ERR_INVALID_ARGUMENT,
+				       "--allow-path is given more than %d times", ALLOW_PATHS_MAX);
 		return take_path(option_names[option], value,
 				 &config->allow_paths[config->allow_count++], e);
 	case OPT_HTTP_ENDPOINT:
@@ -216,10 +217,11 @@ static int check_node_id(const char *id, struct err *e)
 	size_t length = strlen(id);
 
 	if (length == 0 || length > 63 || strspn(id, allowed) != length)
-		return err_set(e, ERR_INVALID_ARGUMENT,
-			       "--node-id='%.100s' is not a node name: 1 to 63 letters, digits, '-', '_' "
-			       "or '.'",
-			       id);
+		return err_set(
+			e, ERR_INVALID_ARGUMENT,
+			"--node-id='%.100s' is not a node name: 1 to 63 letters, digits, '-', '_' "
+			"or '.'",
+			id);
 	return 0;
 }
 
@@ -248,8 +250,8 @@ static void defaults(struct config *config)
 	take_http(http, config, &ignored);
 }
 
-int config_parse(int argc, char *argv[], struct config *ret_config,
-		 enum config_action *ret_action, struct err *e)
+int config_parse(int argc, char *argv[], struct config *ret_config, enum config_action *ret_action,
+		 struct err *e)
 {
 	static const char *const roles[] = { "all", "controller", "node", "mounter" };
 	const char *endpoint = getenv("CSI_ENDPOINT");
@@ -267,8 +269,8 @@ int config_parse(int argc, char *argv[], struct config *ret_config,
 			continue;
 		}
 		if (has_role)
-			return err_set(e, ERR_INVALID_ARGUMENT, "unexpected word '%.100s' (see --help)",
-				       argv[i]);
+			return err_set(e, ERR_INVALID_ARGUMENT,
+				       "unexpected word '%.100s' (see --help)", argv[i]);
 		int role = choose("role", argv[i], roles, ARRAY_LEN(roles), e);
 		if (role < 0)
 			return -1;

@@ -17,7 +17,7 @@ enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };
 struct config {
 	enum role role;
 	enum store_kind store;
-	const char *socket_path; /* of --endpoint, without unix:// */
+	const char *socket_path;	   /* of --endpoint, without unix:// */
 	const char *http_host, *http_port; /* http_port NULL: off */
 	const char *node_id, *state_dir, *run_dir, *host_root, *kubelet_dir;
 	const char *allow_paths[ALLOW_PATHS_MAX];
@@ -30,8 +30,8 @@ struct config {
  * Reads the command line and environment. INVALID_ARGUMENT names the option and what is wrong
  * with it; an unknown option or role comes with the nearest known one.
  */
-int config_parse(int argc, char *argv[], struct config *ret_config,
-		 enum config_action *ret_action, struct err *e) MUST_CHECK;
+int config_parse(int argc, char *argv[], struct config *ret_config, enum config_action *ret_action,
+		 struct err *e) MUST_CHECK;
 
 extern const char config_help[];
 

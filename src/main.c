@@ -21,7 +21,8 @@ static void prepare_process(void)
 
 	int rc = secret_protect_process();
 	if (rc < 0)
-		log_warn("cannot lock memory: secrets might reach swap", KV("error", strerror(-rc)));
+		log_warn("cannot lock memory: secrets might reach swap",
+			 KV("error", strerror(-rc)));
 }
 
 int main(int argc, char *argv[])

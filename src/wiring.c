@@ -40,7 +40,9 @@ static int open_folder(const char *path, mode_t mode, int *ret_fd, struct err *e
 	int rc = root < 0 ? -errno : 0;
 
 	if (rc == 0 && path[1])
-		rc = mkdir(path, mode) < 0 && errno != EEXIST ? fd_mkdirs_beneath(root, path + 1, mode) : 0;
+		rc = mkdir(path, mode) < 0 && errno != EEXIST
+			     ? fd_mkdirs_beneath(root, path + 1, mode)
+			     : 0;
 	int fd = rc < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, rc < 0 ? -rc : errno, "cannot open the folder '%s'", path);
@@ -68,11 +70,14 @@ static int open_kubelet_dir(struct program *p, struct err *e)
 		return 0;
 	if (config->role == ROLE_NODE)
 		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "kubelet's folder '%s' is not a shared mount: mounts made here would not be "
-			       "seen by the host (in the pod: mountPropagation: Bidirectional; on the host: "
+			       "kubelet's folder '%s' is not a shared mount: mounts made here "
+			       "would not be "
+			       "seen by the host (in the pod: mountPropagation: Bidirectional; on "
+			       "the host: "
 			       "mount --make-rshared /)",
 			       config->kubelet_dir);
-	log_warn("kubelet's folder is not a shared mount: other mount namespaces will not see volumes",
+	log_warn("kubelet's folder is not a shared mount: other mount namespaces will not see "
+		 "volumes",
 		 KV("folder", config->kubelet_dir));
 	return 0;
 }
@@ -100,7 +105,8 @@ static bool role_serves(enum role role, const char *path)
 	       (role == ROLE_NODE && !controller);
 }
 
-static int build_server(struct program *p, struct rpc_method methods[CSI_METHODS_MAX], struct err *e)
+static int build_server(struct program *p, struct rpc_method methods[CSI_METHODS_MAX],
+			struct err *e)
 {
 	size_t count = csi_methods(&p->service, methods), kept = 0;
 	struct rpc_observer observer;
@@ -161,7 +167,8 @@ static int build_http(struct program *p, struct err *e)
 {
 	if (!p->config->http_port)
 		return 0;
-	p->http = http_server_new(p->reactor, p->config->http_host, p->config->http_port, p->metrics, e);
+	p->http = http_server_new(p->reactor, p->config->http_host, p->config->http_port,
+				  p->metrics, e);
 	return p->http ? 0 : -1;
 }
 
@@ -181,9 +188,10 @@ static void program_done(struct program *p)
 static int check_supported(const struct config *config, struct err *e)
 {
 	if (config->role == ROLE_MOUNTER)
-		return err_set(e, ERR_UNIMPLEMENTED,
-			       "role 'mounter' belongs to storage-backend 's3', which is not part of this "
-			       "version");
+		return err_set(
+			e, ERR_UNIMPLEMENTED,
+			"role 'mounter' belongs to storage-backend 's3', which is not part of this "
+			"version");
 	if (config->store == STORE_KUBE)
 		return err_set(e, ERR_UNIMPLEMENTED,
 			       "--store=kube is not part of this version: use --store=dir");

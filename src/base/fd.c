@@ -113,8 +113,8 @@ int fd_write_all(int fd, const void *bytes, size_t size)
 /* The content is on disk under the temporary name when this returns 0. */
 static int write_temporary(int dir_fd, const char *name, const char *text)
 {
-	auto_close int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-				   0600);
+	auto_close int fd =
+		openat(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return -errno;

@@ -25,8 +25,9 @@ int lock_try(int dir_fd, const char *name)
 {
 	for (;;) {
 		/*
-		 * Not O_CLOEXEC, the one exception in the house: a program started by base/proc keeps the
-		 * lock of its volume until it ends, whatever happened to the worker that started it.
+		 * Not O_CLOEXEC, the one exception in the house: a program started by base/proc
+		 * keeps the lock of its volume until it ends, whatever happened to the worker that
+		 * started it.
 		 */
 		auto_close int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
 

@@ -82,7 +82,9 @@ static bool duration_unit(const char **text, int64_t *ret_ms)
 	static const struct {
 		const char *name;
 		int64_t ms;
-	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
+	} units[] = {
+		{ "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 }
+	};
 
 	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
 		size_t length = strlen(units[i].name);
@@ -125,8 +127,15 @@ bool parse_duration(const char *text, int64_t *ret_ms)
 static size_t utf8_length(const unsigned char *s, uint32_t *ret_code)
 {
 	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t length = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
-	uint32_t code = length == 1 ? s[0] : length == 2 ? s[0] & 0x1f : length == 3 ? s[0] & 0x0f : s[0] & 0x07;
+	size_t length = s[0] < 0x80    ? 1
+			: s[0] >= 0xf0 ? 4
+			: s[0] >= 0xe0 ? 3
+			: s[0] >= 0xc2 ? 2
+				       : 0;
+	uint32_t code = length == 1   ? s[0]
+			: length == 2 ? s[0] & 0x1f
+			: length == 3 ? s[0] & 0x0f
+				      : s[0] & 0x07;
 
 	if (length == 0 || s[0] > 0xf4)
 		return 0;

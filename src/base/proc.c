@@ -24,15 +24,16 @@ static int find_program(const char *name, char path[64], struct err *e)
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		if (snprintf(path, 64, "%s/%s", folders[i], name) < 64 && access(path, X_OK) == 0)
 			return 0;
-	return err_set(e, ERR_FAILED_PRECONDITION,
-		       "program '%s' is not installed on this node (looked in /usr/sbin and /usr/bin)",
-		       name);
+	return err_set(
+		e, ERR_FAILED_PRECONDITION,
+		"program '%s' is not installed on this node (looked in /usr/sbin and /usr/bin)",
+		name);
 }
 
 static NORETURN void become(const char *path, const char *const argv[], int output, pid_t parent)
 {
 	static const char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
-					     "DM_DISABLE_UDEV=1", NULL };
+						   "DM_DISABLE_UDEV=1", NULL };
 	sigset_t none;
 	int null = open("/dev/null", O_RDONLY);
 
@@ -82,7 +83,8 @@ static void tidy(struct proc_result *result, size_t used)
 /* Reads until the child has ended. false: the time is over. */
 static bool collect(int pid_fd, int pipe_fd, int64_t end_ms, struct proc_result *result)
 {
-	struct pollfd fds[] = { { .fd = pid_fd, .events = POLLIN }, { .fd = pipe_fd, .events = POLLIN } };
+	struct pollfd fds[] = { { .fd = pid_fd, .events = POLLIN },
+				{ .fd = pipe_fd, .events = POLLIN } };
 	char bytes[1024];
 	size_t used = 0;
 	bool ended = false;
@@ -141,8 +143,9 @@ int proc_run(const char *const argv[], int64_t timeout_ms, struct proc_result *r
 	while (waitid(P_PID, (id_t)pid, &info, WEXITED) < 0 && errno == EINTR)
 		continue;
 	if (!ended)
-		return err_set(e, ERR_DEADLINE_EXCEEDED, "'%s' did not end within %lld s and was killed",
-			       argv[0], (long long)(timeout_ms / 1000));
+		return err_set(e, ERR_DEADLINE_EXCEEDED,
+			       "'%s' did not end within %lld s and was killed", argv[0],
+			       (long long)(timeout_ms / 1000));
 	ret_result->exit_code = info.si_code == CLD_EXITED ? info.si_status : -1;
 	return 0;
 }

@@ -45,15 +45,15 @@ int controller_expand_volume(struct rpc_call *call, struct err *e)
 	    store_get(service->store, id, &record, e) < 0)
 		return -1;
 	if (request->volume_capability &&
-	    (request_capability(request->volume_capability, params_backend(&record.params), &capability,
-				e) < 0 ||
+	    (request_capability(request->volume_capability, params_backend(&record.params),
+				&capability, e) < 0 ||
 	     capability_fits(&capability, record.block, params_fs_type(&record.params), e) < 0))
 		return -1;
 	if (size_of_grown(request->capacity_range, &record, &bytes, e) < 0)
 		return -1;
 	/* Beside the data may stand more than the store knows, after a crash; it counts. */
-	if (local_grow_image(&service->node, record.params.value[PARAM_LOCAL_PATH], id, bytes, &grown,
-			     e) < 0 ||
+	if (local_grow_image(&service->node, record.params.value[PARAM_LOCAL_PATH], id, bytes,
+			     &grown, e) < 0 ||
 	    store_put(service->store, &grown, e) < 0)
 		return -1;
 	reply.capacity_bytes = (int64_t)grown.capacity_bytes;

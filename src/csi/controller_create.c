@@ -24,18 +24,20 @@ static int take_capabilities(const Request *request, struct volume_record *wante
 	for (size_t i = 0; i < request->n_volume_capabilities; i++) {
 		struct capability capability;
 
-		if (request_capability(request->volume_capabilities[i], backend, &capability, e) < 0)
+		if (request_capability(request->volume_capabilities[i], backend, &capability, e) <
+		    0)
 			return -1;
 		if (i > 0 && capability.block != wanted->block)
-			return err_set(e, ERR_INVALID_ARGUMENT,
-				       "a volume is either for mounting or a raw block device, not both");
+			return err_set(
+				e, ERR_INVALID_ARGUMENT,
+				"a volume is either for mounting or a raw block device, not both");
 		wanted->block = capability.block;
 		if (!*capability.fs_type)
 			continue;
 		if (*fs_type && strcmp(fs_type, capability.fs_type) != 0)
 			return err_set(e, ERR_INVALID_ARGUMENT,
-				       "the capabilities ask for two file systems, '%s' and '%s'", fs_type,
-				       capability.fs_type);
+				       "the capabilities ask for two file systems, '%s' and '%s'",
+				       fs_type, capability.fs_type);
 		fs_type = capability.fs_type;
 	}
 	if (!*fs_type)
@@ -44,7 +46,8 @@ static int take_capabilities(const Request *request, struct volume_record *wante
 						 request->n_parameters, "fsType");
 	if (of_class && strcmp(of_class, fs_type) != 0)
 		return err_set(e, ERR_INVALID_ARGUMENT,
-			       "the StorageClass says fsType '%s', the capability '%s'", of_class, fs_type);
+			       "the StorageClass says fsType '%s', the capability '%s'", of_class,
+			       fs_type);
 	params_set(&wanted->params, PARAM_FS_TYPE, fs_type);
 	return 0;
 }
@@ -69,9 +72,10 @@ static int check_topology(const Csi__V1__TopologyRequirement *requirement, const
 	for (size_t i = 0; requirement->n_requisite == 0 && i < requirement->n_preferred; i++)
 		if (topology_is_here(requirement->preferred[i], node))
 			return 0;
-	return err_set(e, ERR_RESOURCE_EXHAUSTED,
-		       "the volume must lie on another node, and this controller serves node '%s' only",
-		       node->id);
+	return err_set(
+		e, ERR_RESOURCE_EXHAUSTED,
+		"the volume must lie on another node, and this controller serves node '%s' only",
+		node->id);
 }
 
 static int take_request(const Request *request, const struct csi_service *service,
@@ -86,7 +90,8 @@ static int take_request(const Request *request, const struct csi_service *servic
 		return -1;
 	if (request->volume_content_source)
 		return err_set(e, ERR_INVALID_ARGUMENT,
-			       "volume '%s': snapshots and clones are not supported", request->name);
+			       "volume '%s': snapshots and clones are not supported",
+			       request->name);
 	if (request->n_mutable_parameters)
 		return err_set(e, ERR_INVALID_ARGUMENT,
 			       "volume '%s': mutable parameters are not supported", request->name);
@@ -98,9 +103,10 @@ static int take_request(const Request *request, const struct csi_service *servic
 	if (rc < 0 || take_capabilities(request, wanted, e) < 0)
 		return -1;
 	if (params_backend(&wanted->params) == BACKEND_S3)
-		return err_set(e, ERR_INVALID_ARGUMENT,
-			       "storage-backend 's3' is not part of this version of the driver: use "
-			       "'local'");
+		return err_set(
+			e, ERR_INVALID_ARGUMENT,
+			"storage-backend 's3' is not part of this version of the driver: use "
+			"'local'");
 	if (size_of_new(request->capacity_range, wanted, &wanted->capacity_bytes, e) < 0 ||
 	    local_path_check(&service->node, wanted->params.value[PARAM_LOCAL_PATH], e) < 0 ||
 	    check_topology(request->accessibility_requirements, &service->node, e) < 0)
@@ -152,7 +158,8 @@ static int find_or_announce(const struct csi_service *service, const Request *re
 		volume_record_copy(&existing, ret_record);
 		return 0;
 	}
-	if (local_free_bytes(&service->node, wanted->params.value[PARAM_LOCAL_PATH], &free_bytes, e) < 0)
+	if (local_free_bytes(&service->node, wanted->params.value[PARAM_LOCAL_PATH], &free_bytes,
+			     e) < 0)
 		return -1;
 	if (wanted->capacity_bytes > free_bytes)
 		return err_set(e, ERR_RESOURCE_EXHAUSTED,

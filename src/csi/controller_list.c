@@ -87,8 +87,8 @@ int controller_list_volumes(struct rpc_call *call, struct err *e)
 	if (request->max_entries < 0)
 		return err_set(e, ERR_INVALID_ARGUMENT, "max_entries is negative");
 	if (parse_token(request->starting_token, &after, e) < 0 ||
-	    store_list(service->store, after, (size_t)request->max_entries, &page.ids, &page.id_count,
-		       &more, e) < 0)
+	    store_list(service->store, after, (size_t)request->max_entries, &page.ids,
+		       &page.id_count, &more, e) < 0)
 		return -1;
 	page.entries = xcalloc(page.id_count, sizeof(*page.entries));
 	page.list = xcalloc(page.id_count, sizeof(*page.list));

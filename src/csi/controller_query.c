@@ -52,7 +52,8 @@ static bool all_supported(const Csi__V1__ValidateVolumeCapabilitiesRequest *requ
 	for (size_t i = 0; i < request->n_volume_capabilities; i++)
 		if (request_capability(request->volume_capabilities[i],
 				       params_backend(&record->params), &capability, e) < 0 ||
-		    capability_fits(&capability, record->block, params_fs_type(&record->params), e) < 0)
+		    capability_fits(&capability, record->block, params_fs_type(&record->params),
+				    e) < 0)
 			return false;
 	if (request->n_parameters == 0)
 		return true;
@@ -65,7 +66,8 @@ static bool all_supported(const Csi__V1__ValidateVolumeCapabilitiesRequest *requ
 		return false;
 	const char *difference = params_difference(&params, &record->params);
 	if (difference && strcmp(difference, "fsType") != 0) {
-		err_set(e, ERR_INVALID_ARGUMENT, "the volume was created with another '%s'", difference);
+		err_set(e, ERR_INVALID_ARGUMENT, "the volume was created with another '%s'",
+			difference);
 		return false;
 	}
 	return true;
@@ -98,8 +100,8 @@ int controller_validate_capabilities(struct rpc_call *call, struct err *e)
 				request->parameters;
 		confirmed.n_volume_context = request->n_volume_context;
 		confirmed.volume_context =
-			(Csi__V1__ValidateVolumeCapabilitiesResponse__Confirmed__VolumeContextEntry **)
-				request->volume_context;
+			(Csi__V1__ValidateVolumeCapabilitiesResponse__Confirmed__VolumeContextEntry
+				 **)request->volume_context;
 		reply.confirmed = &confirmed;
 	}
 	reply.message = reason.msg;
@@ -148,18 +150,19 @@ int controller_get_capacity(struct rpc_call *call, struct err *e)
 	    params_parse(pairs, count, &kind.params, e) < 0)
 		return -1;
 	for (size_t i = 0; i < request->n_volume_capabilities; i++) {
-		if (request_capability(request->volume_capabilities[i], params_backend(&kind.params),
-				       &capability, e) < 0)
+		if (request_capability(request->volume_capabilities[i],
+				       params_backend(&kind.params), &capability, e) < 0)
 			return -1;
 		kind.block = capability.block;
 	}
 	if (params_backend(&kind.params) == BACKEND_S3) {
 		bytes = INT64_MAX / 2; /* S3 has no end that we could see */
-	} else if (local_free_bytes(&service->node, kind.params.value[PARAM_LOCAL_PATH], &bytes, e) < 0) {
+	} else if (local_free_bytes(&service->node, kind.params.value[PARAM_LOCAL_PATH], &bytes,
+				    e) < 0) {
 		return -1;
 	}
-	for (size_t i = 0; request->accessible_topology && i < request->accessible_topology->n_segments;
-	     i++) {
+	for (size_t i = 0;
+	     request->accessible_topology && i < request->accessible_topology->n_segments; i++) {
 		const Csi__V1__Topology__SegmentsEntry *segment =
 			request->accessible_topology->segments[i];
 

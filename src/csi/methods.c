@@ -13,7 +13,10 @@
 size_t csi_methods(struct csi_service *service, struct rpc_method ret_methods[CSI_METHODS_MAX])
 {
 #define METHOD(group, name, message, handler, where)                                               \
-	{ "/csi.v1." group "/" name, &csi__v1__##message##__descriptor, handler, service, where }
+	{                                                                                          \
+		"/csi.v1." group "/" name, &csi__v1__##message##__descriptor, handler, service,    \
+			where                                                                      \
+	}
 	const struct rpc_method methods[] = {
 		METHOD("Identity", "GetPluginInfo", get_plugin_info_request,
 		       identity_get_plugin_info, IN_LOOP),
@@ -67,8 +70,8 @@ int csi_lock_volume(const struct csi_service *service, const char *id, int *ret_
 	volume_lock_name(id, name);
 	int fd = lock_try(service->node.run_fd, name);
 	if (fd == -EWOULDBLOCK)
-		return err_set(e, ERR_ABORTED, "another operation on volume '%s' is running: try again",
-			       id);
+		return err_set(e, ERR_ABORTED,
+			       "another operation on volume '%s' is running: try again", id);
 	if (fd < 0)
 		return err_sys(e, -fd, "cannot lock volume '%s'", id);
 	*ret_fd = fd;

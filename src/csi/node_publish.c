@@ -17,10 +17,12 @@ int node_publish_volume(struct rpc_call *call, struct err *e)
 	auto_close int lock = -1;
 
 	if (volume_id_check(request->volume_id, e) < 0 ||
-	    target_parse(&service->node.kubelet, request->staging_target_path, "staging path", &target,
-			 e) < 0 ||
-	    target_parse(&service->node.kubelet, request->target_path, "target path", &target, e) < 0 ||
-	    request_capability(request->volume_capability, BACKEND_LOCAL, &publish.capability, e) < 0 ||
+	    target_parse(&service->node.kubelet, request->staging_target_path, "staging path",
+			 &target, e) < 0 ||
+	    target_parse(&service->node.kubelet, request->target_path, "target path", &target, e) <
+		    0 ||
+	    request_capability(request->volume_capability, BACKEND_LOCAL, &publish.capability, e) <
+		    0 ||
 	    csi_lock_volume(service, request->volume_id, &lock, e) < 0 ||
 	    store_get(service->store, request->volume_id, &record, e) < 0)
 		return -1;
@@ -40,7 +42,8 @@ int node_unpublish_volume(struct rpc_call *call, struct err *e)
 	auto_close int lock = -1;
 
 	if (volume_id_check(request->volume_id, e) < 0 ||
-	    target_parse(&service->node.kubelet, request->target_path, "target path", &target, e) < 0 ||
+	    target_parse(&service->node.kubelet, request->target_path, "target path", &target, e) <
+		    0 ||
 	    csi_lock_volume(service, request->volume_id, &lock, e) < 0 ||
 	    local_unpublish(&service->node, request->volume_id, request->target_path, e) < 0)
 		return -1;

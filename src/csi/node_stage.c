@@ -26,18 +26,19 @@ static int find_params(const Request *request, const struct csi_service *service
 	if (e->code != ERR_NOT_FOUND)
 		return -1;
 	stage->may_adopt = true;
-	return request_pairs((void *const *)request->volume_context, request->n_volume_context, &pairs,
-			     &count, e) < 0 ?
-		       -1 :
-		       params_parse(pairs, count, &stage->params, e);
+	return request_pairs((void *const *)request->volume_context, request->n_volume_context,
+			     &pairs, &count, e) < 0
+		       ? -1
+		       : params_parse(pairs, count, &stage->params, e);
 }
 
 static int check_node(const Request *request, const struct csi_service *service,
 		      const struct volume_record *known, struct err *e)
 {
-	const char *holder = *known->id ? known->node :
-					  request_map_value((void *const *)request->volume_context,
-							    request->n_volume_context, TOPOLOGY_KEY);
+	const char *holder = *known->id
+				     ? known->node
+				     : request_map_value((void *const *)request->volume_context,
+							 request->n_volume_context, TOPOLOGY_KEY);
 
 	if (holder && strcmp(holder, service->node.id) != 0)
 		return err_set(e, ERR_FAILED_PRECONDITION,
@@ -58,10 +59,11 @@ static int find_passphrase(const struct rpc_call *call, const struct params *par
 			       "'passphraseKey')",
 			       key);
 	if (secret_size(passphrase) == 0)
-		return err_set(e, ERR_INVALID_ARGUMENT,
-			       "key '%s' of the node-stage Secret is empty: no volume is encrypted with "
-			       "an empty passphrase",
-			       key);
+		return err_set(
+			e, ERR_INVALID_ARGUMENT,
+			"key '%s' of the node-stage Secret is empty: no volume is encrypted with "
+			"an empty passphrase",
+			key);
 	*ret_passphrase = passphrase;
 	return 0;
 }
@@ -88,9 +90,10 @@ int node_stage_volume(struct rpc_call *call, struct err *e)
 	auto_close int lock = -1;
 
 	if (volume_id_check(request->volume_id, e) < 0 ||
-	    target_parse(&service->node.kubelet, request->staging_target_path, "staging path", &target,
-			 e) < 0 ||
-	    request_capability(request->volume_capability, BACKEND_LOCAL, &stage.capability, e) < 0 ||
+	    target_parse(&service->node.kubelet, request->staging_target_path, "staging path",
+			 &target, e) < 0 ||
+	    request_capability(request->volume_capability, BACKEND_LOCAL, &stage.capability, e) <
+		    0 ||
 	    csi_lock_volume(service, request->volume_id, &lock, e) < 0)
 		return -1;
 	int rc = find_params(request, service, &stage, &known, e);
@@ -101,7 +104,8 @@ int node_stage_volume(struct rpc_call *call, struct err *e)
 	if (rc == 0)
 		rc = find_passphrase(call, &stage.params, &stage.passphrase, e);
 	if (rc == 0)
-		rc = local_stage(&service->node, stage.params.value[PARAM_LOCAL_PATH], &stage, &now, e);
+		rc = local_stage(&service->node, stage.params.value[PARAM_LOCAL_PATH], &stage, &now,
+				 e);
 	params_done(&stage.params);
 	if (rc < 0 || mirror(service, &known, &now, e) < 0)
 		return -1;
@@ -118,8 +122,8 @@ int node_unstage_volume(struct rpc_call *call, struct err *e)
 	auto_close int lock = -1;
 
 	if (volume_id_check(request->volume_id, e) < 0 ||
-	    target_parse(&service->node.kubelet, request->staging_target_path, "staging path", &target,
-			 e) < 0 ||
+	    target_parse(&service->node.kubelet, request->staging_target_path, "staging path",
+			 &target, e) < 0 ||
 	    csi_lock_volume(service, request->volume_id, &lock, e) < 0 ||
 	    local_unstage(&service->node, request->volume_id, request->staging_target_path, e) < 0)
 		return -1;

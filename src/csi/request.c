@@ -16,8 +16,8 @@ int request_pairs(void *const entries[], size_t count, struct text_pair **ret_pa
 	size_t kept = 0;
 
 	if (count > MAP_LIMIT)
-		return err_set(e, ERR_INVALID_ARGUMENT, "a map of the request has more than %d entries",
-			       MAP_LIMIT);
+		return err_set(e, ERR_INVALID_ARGUMENT,
+			       "a map of the request has more than %d entries", MAP_LIMIT);
 	struct text_pair *pairs = xcalloc(count, sizeof(*pairs));
 	for (size_t i = 0; i < count; i++) {
 		const struct map_entry *entry = entries[i];
@@ -56,7 +56,8 @@ static int mount_part(const Csi__V1__VolumeCapability__MountVolume *mount,
 	if (!*mount->volume_mount_group)
 		return 0;
 	if (!parse_uint(mount->volume_mount_group, UINT32_MAX - 1, &group))
-		return err_set(e, ERR_INVALID_ARGUMENT, "volume_mount_group is not a numeric group id");
+		return err_set(e, ERR_INVALID_ARGUMENT,
+			       "volume_mount_group is not a numeric group id");
 	capability->has_group = true;
 	capability->group = (uint32_t)group;
 	return 0;

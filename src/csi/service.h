@@ -28,8 +28,8 @@ size_t csi_methods(struct csi_service *service, struct rpc_method ret_methods[CS
  * Takes the lock of a volume for the life of the worker's call. ABORTED while another operation
  * on the volume runs, one of an earlier instance of the driver included.
  */
-int csi_lock_volume(const struct csi_service *service, const char *id, int *ret_fd, struct err *e)
-	MUST_CHECK;
+int csi_lock_volume(const struct csi_service *service, const char *id, int *ret_fd,
+		    struct err *e) MUST_CHECK;
 
 rpc_handler identity_get_plugin_info, identity_get_plugin_capabilities, identity_probe;
 rpc_handler controller_create_volume, controller_delete_volume, controller_validate_capabilities;

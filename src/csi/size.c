@@ -38,7 +38,8 @@ static int check_limit(const Csi__V1__CapacityRange *range, uint64_t bytes, stru
 {
 	if (range->limit_bytes && bytes > (uint64_t)range->limit_bytes)
 		return err_set(e, ERR_OUT_OF_RANGE,
-			       "the volume needs %" PRIu64 " bytes (rounded to whole sectors), the limit is "
+			       "the volume needs %" PRIu64
+			       " bytes (rounded to whole sectors), the limit is "
 			       "%" PRId64,
 			       bytes, range->limit_bytes);
 	return 0;

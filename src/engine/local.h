@@ -21,11 +21,11 @@
 /* This node, as the command line describes it. All borrowed for the life of the process. */
 struct node {
 	const char *id;
-	const char *host_root;		  /* where the host's "/" is seen; before local-path only */
-	const char *const *allow_paths;	  /* local-path must lie in one of these, if any */
+	const char *host_root;		/* where the host's "/" is seen; before local-path only */
+	const char *const *allow_paths; /* local-path must lie in one of these, if any */
 	size_t allow_count;
 	struct kubelet_dir kubelet;
-	int run_fd;			  /* folder of locks */
+	int run_fd; /* folder of locks */
 };
 
 /*
@@ -57,16 +57,16 @@ int local_load(const struct node *node, const char *local_path, const char *id,
  * Crypto-erase, unlink, record and folder gone, in this order; a volume that is not there is
  * success. FAILED_PRECONDITION while the volume is mapped or attached; nothing is changed then.
  */
-int local_delete(const struct node *node, const char *local_path, const char *id, struct err *e)
-	MUST_CHECK;
+int local_delete(const struct node *node, const char *local_path, const char *id,
+		 struct err *e) MUST_CHECK;
 
 /*
  * Grows the image (never shrinks) and records the new capacity; *ret_record is what is true
  * afterwards. RESOURCE_EXHAUSTED leaves the volume as it was.
  */
 int local_grow_image(const struct node *node, const char *local_path, const char *id,
-		     uint64_t capacity_bytes, struct volume_record *ret_record, struct err *e)
-	MUST_CHECK;
+		     uint64_t capacity_bytes, struct volume_record *ret_record,
+		     struct err *e) MUST_CHECK;
 
 struct stage_request {
 	const char *id;
@@ -88,8 +88,8 @@ int local_stage(const struct node *node, const char *local_path,
 		struct err *e) MUST_CHECK;
 
 /* Unmounts, closes and detaches, each verified. Needs neither record nor passphrase. */
-int local_unstage(const struct node *node, const char *id, const char *staging_path, struct err *e)
-	MUST_CHECK;
+int local_unstage(const struct node *node, const char *id, const char *staging_path,
+		  struct err *e) MUST_CHECK;
 
 struct publish_request {
 	const struct volume_record *record;
@@ -104,8 +104,8 @@ struct publish_request {
  * FAILED_PRECONDITION when the volume is not staged there: a bare directory is never bound.
  * ALREADY_EXISTS when it is published there with another read-only setting.
  */
-int local_publish(const struct node *node, const struct publish_request *request, struct err *e)
-	MUST_CHECK;
+int local_publish(const struct node *node, const struct publish_request *request,
+		  struct err *e) MUST_CHECK;
 
 /* Unmounts the target and removes the mount point (rmdir, or an empty file). */
 int local_unpublish(const struct node *node, const char *id, const char *target_path,

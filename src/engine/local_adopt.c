@@ -30,7 +30,8 @@ static void fill_record(const struct node *node, const struct stage_request *req
 	gmtime_r(&now, &utc);
 	strftime(record->created, sizeof(record->created), "%Y-%m-%dT%H:%M:%SZ", &utc);
 	params_copy(&request->params, &record->params);
-	params_set(&record->params, PARAM_LUKS_SECTOR_SIZE, header->sector_size == 512 ? "512" : "4096");
+	params_set(&record->params, PARAM_LUKS_SECTOR_SIZE,
+		   header->sector_size == 512 ? "512" : "4096");
 	if (*request->capability.fs_type)
 		params_set(&record->params, PARAM_FS_TYPE, request->capability.fs_type);
 }
@@ -47,10 +48,11 @@ int local_adopt(const struct node *node, const struct local_volume *volume,
 	char path[64];
 
 	if (!request->may_adopt)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "the record '%s/%s' is missing, but the driver made this volume: restore "
-			       "the file, or take the image over with `lcw volume adopt %s`",
-			       volume->path, VOLUME_RECORD_NAME, volume->id);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"the record '%s/%s' is missing, but the driver made this volume: restore "
+			"the file, or take the image over with `lcw volume adopt %s`",
+			volume->path, VOLUME_RECORD_NAME, volume->id);
 	if (image_open(volume->dir_fd, volume->image, O_RDONLY, &image_fd, e) < 0)
 		return -1;
 	if (fstat(image_fd, &st) < 0)
@@ -59,10 +61,11 @@ int local_adopt(const struct node *node, const struct local_volume *volume,
 	if (luks_probe(path, &kind, &header, e) < 0)
 		return err_wrap(e, "'%s/%s'", volume->path, volume->image);
 	if (kind == LUKS_ABSENT || (uint64_t)st.st_size <= header.data_offset_bytes)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "'%s/%s' has no record %s and no LUKS header: the driver does not know "
-			       "what it is and does not format it",
-			       volume->path, volume->image, VOLUME_RECORD_NAME);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"'%s/%s' has no record %s and no LUKS header: the driver does not know "
+			"what it is and does not format it",
+			volume->path, volume->image, VOLUME_RECORD_NAME);
 	if (local_kdf_slot(node, &slot, e) < 0)
 		return -1;
 	if (luks_test(path, request->passphrase, e) < 0)

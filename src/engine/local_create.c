@@ -37,10 +37,11 @@ static int check_not_in_use(const struct local_volume *volume, int image_fd, str
 	if (dm_find(volume->mapping, &found, &info, e) < 0)
 		return -1;
 	if (found)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "volume '%s' is still staged on this node (mapping '%s'): it cannot be "
-			       "deleted before it is unstaged",
-			       volume->id, volume->mapping);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"volume '%s' is still staged on this node (mapping '%s'): it cannot be "
+			"deleted before it is unstaged",
+			volume->id, volume->mapping);
 	if (image_fd < 0)
 		return 0;
 	if (fstat(image_fd, &st) < 0)
@@ -48,10 +49,11 @@ static int check_not_in_use(const struct local_volume *volume, int image_fd, str
 	if (loop_find(&st, &found, &loop, e) < 0)
 		return -1;
 	if (found)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "the image of volume '%s' is attached to %s: it cannot be deleted before "
-			       "`losetup -d %s`",
-			       volume->id, loop.path, loop.path);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"the image of volume '%s' is attached to %s: it cannot be deleted before "
+			"`losetup -d %s`",
+			volume->id, loop.path, loop.path);
 	return 0;
 }
 
@@ -104,11 +106,13 @@ int local_delete(const struct node *node, const char *local_path, const char *id
 	if (local_image_exists(&volume, &image, e) < 0)
 		return -1;
 	if (image)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "'%s/%s' has no record %s: nothing is deleted that the driver cannot "
-			       "explain; adopt it or remove it by hand",
-			       volume.path, volume.image, VOLUME_RECORD_NAME);
-	return image_unlink(volume.dir_fd, volume.image, -1, e) < 0 ? -1 : remove_folder(&volume, e);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"'%s/%s' has no record %s: nothing is deleted that the driver cannot "
+			"explain; adopt it or remove it by hand",
+			volume.path, volume.image, VOLUME_RECORD_NAME);
+	return image_unlink(volume.dir_fd, volume.image, -1, e) < 0 ? -1
+								    : remove_folder(&volume, e);
 }
 
 /* What a record beside the data must agree on with the volume that is asked for. */
@@ -147,10 +151,11 @@ static int make_image(struct local_volume *volume, const struct volume_record *r
 	if (exists)
 		return 0;
 	if (record->state != VOLUME_RESERVED)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "the image '%s/%s' of a %s volume is missing: it is not made anew, because "
-			       "its data would seem to be empty",
-			       volume->path, volume->image, volume_state_name(record->state));
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"the image '%s/%s' of a %s volume is missing: it is not made anew, because "
+			"its data would seem to be empty",
+			volume->path, volume->image, volume_state_name(record->state));
 	if (image_create(volume->dir_fd, volume->image,
 			 record->capacity_bytes + record->data_offset_bytes,
 			 params_thin(&record->params), e) < 0)
@@ -167,10 +172,11 @@ static int create_new(struct local_volume *volume, const struct volume_record *w
 	if (local_image_exists(volume, &exists, e) < 0)
 		return -1;
 	if (exists)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "'%s/%s' exists already and has no record %s: it is not touched (a volume "
-			       "of the Go driver is adopted when it is staged)",
-			       volume->path, volume->image, VOLUME_RECORD_NAME);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"'%s/%s' exists already and has no record %s: it is not touched (a volume "
+			"of the Go driver is adopted when it is staged)",
+			volume->path, volume->image, VOLUME_RECORD_NAME);
 	if (local_record_write(volume, wanted, e) < 0)
 		return forget_reserved(volume);
 	return make_image(volume, wanted, e);
@@ -199,7 +205,8 @@ int local_create(const struct node *node, const struct volume_record *wanted,
 		volume_record_copy(wanted, ret_record);
 		return 0;
 	}
-	if (check_same_volume(&volume, &record, wanted, e) < 0 || make_image(&volume, &record, e) < 0)
+	if (check_same_volume(&volume, &record, wanted, e) < 0 ||
+	    make_image(&volume, &record, e) < 0)
 		return -1;
 	volume_record_copy(&record, ret_record);
 	return 0;
@@ -216,7 +223,8 @@ int local_grow_image(const struct node *node, const char *local_path, const char
 	if (local_volume_open(node, local_path, id, false, &volume, e) < 0)
 		return -1;
 	if (volume.dir_fd < 0)
-		return err_set(e, ERR_NOT_FOUND, "volume '%s' does not exist in '%s'", id, local_path);
+		return err_set(e, ERR_NOT_FOUND, "volume '%s' does not exist in '%s'", id,
+			       local_path);
 	if (local_record_read(&volume, &found, &record, e) < 0)
 		return -1;
 	if (!found || record.state == VOLUME_DELETING)

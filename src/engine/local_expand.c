@@ -34,8 +34,8 @@ int local_node_expand(const struct node *node, const struct volume_record *recor
 	bool active;
 
 	if (target_parse(&node->kubelet, volume_path, "volume path", &target, e) < 0 ||
-	    local_volume_open(node, record->params.value[PARAM_LOCAL_PATH], record->id, false, &volume,
-			      e) < 0)
+	    local_volume_open(node, record->params.value[PARAM_LOCAL_PATH], record->id, false,
+			      &volume, e) < 0)
 		return -1;
 	if (volume.dir_fd < 0)
 		return err_set(e, ERR_NOT_FOUND, "the folder '%s' is missing", volume.path);

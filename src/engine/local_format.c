@@ -21,7 +21,8 @@ int local_kdf_slot(const struct node *node, int *ret_fd, struct err *e)
 	int fd = lock_slot(node->run_fd, "kdf", KDF_SLOTS, KDF_WAIT_MS);
 
 	if (fd < 0)
-		return err_sys(e, -fd, "cannot get a place for key derivation on node '%s'", node->id);
+		return err_sys(e, -fd, "cannot get a place for key derivation on node '%s'",
+			       node->id);
 	*ret_fd = fd;
 	return 0;
 }
@@ -39,8 +40,8 @@ static int refuse_found(const struct local_volume *volume, const struct probe *f
 {
 	return err_set(e, ERR_FAILED_PRECONDITION,
 		       "'%s/%s' should %s, but holds a '%s' signature%s%s: it is not formatted",
-		       volume->path, volume->image, expected, found->type, *found->uuid ? " with UUID " : "",
-		       found->uuid);
+		       volume->path, volume->image, expected, found->type,
+		       *found->uuid ? " with UUID " : "", found->uuid);
 }
 
 static int check_blank(const struct local_volume *volume, int image_fd, struct err *e)
@@ -55,10 +56,11 @@ static int check_blank(const struct local_volume *volume, int image_fd, struct e
 	if (image_is_zero(image_fd, LUKS_HEADER_BYTES, &zero, e) < 0)
 		return -1;
 	if (!zero)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "'%s/%s' was never formatted, but is not blank: it holds data of unknown "
-			       "kind and is not formatted",
-			       volume->path, volume->image);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"'%s/%s' was never formatted, but is not blank: it holds data of unknown "
+			"kind and is not formatted",
+			volume->path, volume->image);
 	return 0;
 }
 
@@ -89,16 +91,17 @@ static int check_header(const struct local_volume *volume, const struct volume_r
 	if (luks_probe(path, &kind, &header, e) < 0)
 		return err_wrap(e, "'%s/%s'", volume->path, volume->image);
 	if (kind == LUKS_ABSENT)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "'%s/%s' has no LUKS header, but volume '%s' was formatted with UUID %s: "
-			       "the header was overwritten; nothing is touched",
-			       volume->path, volume->image, volume->id, record->luks_uuid);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"'%s/%s' has no LUKS header, but volume '%s' was formatted with UUID %s: "
+			"the header was overwritten; nothing is touched",
+			volume->path, volume->image, volume->id, record->luks_uuid);
 	if (strcmp(header.uuid, record->luks_uuid) != 0)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "'%s/%s' has LUKS UUID %s, but volume '%s' was formatted with %s: it is "
-			       "the image of another volume",
-			       volume->path, volume->image, header.uuid, volume->id,
-			       record->luks_uuid);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"'%s/%s' has LUKS UUID %s, but volume '%s' was formatted with %s: it is "
+			"the image of another volume",
+			volume->path, volume->image, header.uuid, volume->id, record->luks_uuid);
 	return 0;
 }
 
@@ -174,11 +177,12 @@ static int check_fs(const struct local_volume *volume, const struct volume_recor
 
 	if (is_of_type(found, type))
 		return fs_check(mapping->path, type, e);
-	return err_set(e, ERR_FAILED_PRECONDITION,
-		       "volume '%s' should hold a '%s' file system, but '%s' was found on '%s': it is not "
-		       "formatted; check the disk below",
-		       volume->id, fs_type_name(type),
-		       found->kind == PROBE_KNOWN ? found->type : "nothing known", mapping->path);
+	return err_set(
+		e, ERR_FAILED_PRECONDITION,
+		"volume '%s' should hold a '%s' file system, but '%s' was found on '%s': it is not "
+		"formatted; check the disk below",
+		volume->id, fs_type_name(type),
+		found->kind == PROBE_KNOWN ? found->type : "nothing known", mapping->path);
 }
 
 static int make_fs(const struct local_volume *volume, const struct volume_record *record,

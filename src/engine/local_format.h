@@ -21,8 +21,8 @@ int local_format_check(const struct local_volume *volume, const struct volume_re
  * FORMATTED: nothing.
  */
 int local_format_luks(const struct local_volume *volume, struct volume_record *record,
-		      const struct loop *loop, const struct secret *passphrase, struct err *e)
-	MUST_CHECK;
+		      const struct loop *loop, const struct secret *passphrase,
+		      struct err *e) MUST_CHECK;
 
 /*
  * After the mapping is open. In FORMATTING: makes the file system (not for a raw block volume)

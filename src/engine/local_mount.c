@@ -26,9 +26,10 @@ bool local_mount_is_of(const struct mount_entry *mount, const struct dm_info *ma
 
 static int refuse_mount(const struct target *target, const struct mount_entry *mount, struct err *e)
 {
-	return err_set(e, ERR_FAILED_PRECONDITION,
-		       "'%s' is already a mount of something else ('%s', type %s): it is not touched",
-		       target->path, mount->source, mount->type);
+	return err_set(
+		e, ERR_FAILED_PRECONDITION,
+		"'%s' is already a mount of something else ('%s', type %s): it is not touched",
+		target->path, mount->source, mount->type);
 }
 
 int local_mount_precheck(const struct target *target, struct err *e)
@@ -61,10 +62,11 @@ int local_grow_mapping(uint64_t data_offset_bytes, uint64_t image_bytes, struct 
 	    dm_find(name, &found, mapping, e) < 0)
 		return -1;
 	if (!found || mapping->size_bytes + data_offset_bytes < image_bytes / 4096 * 4096)
-		return err_set(e, ERR_INTERNAL,
-			       "mapping '%s' did not grow to the size of its image (%llu of %llu bytes)",
-			       name, (unsigned long long)mapping->size_bytes,
-			       (unsigned long long)(image_bytes - data_offset_bytes));
+		return err_set(
+			e, ERR_INTERNAL,
+			"mapping '%s' did not grow to the size of its image (%llu of %llu bytes)",
+			name, (unsigned long long)mapping->size_bytes,
+			(unsigned long long)(image_bytes - data_offset_bytes));
 	return 0;
 }
 
@@ -141,8 +143,8 @@ static int mount_here(const struct volume_record *record, const struct dm_info *
 
 	if (target_open(target, TARGET_DIRECTORY, &fd, e) < 0)
 		return -1;
-	return mount_device(mapping->path, type, fd, capability->flags, capability->flag_count, false,
-			    e);
+	return mount_device(mapping->path, type, fd, capability->flags, capability->flag_count,
+			    false, e);
 }
 
 int local_mount_ensure(const struct volume_record *record, const struct dm_info *mapping,

@@ -26,13 +26,14 @@ static int find_mapping(const struct node *node, const struct volume_record *rec
 	if (local_volume_open(node, local_path, record->id, false, &volume, e) < 0)
 		return -1;
 	if (volume.dir_fd < 0)
-		return err_set(e, ERR_FAILED_PRECONDITION, "the folder '%s' is missing", volume.path);
+		return err_set(e, ERR_FAILED_PRECONDITION, "the folder '%s' is missing",
+			       volume.path);
 	if (image_open(volume.dir_fd, volume.image, O_RDONLY, &image_fd, e) < 0)
 		return -1;
 	if (fstat(image_fd, &image) < 0)
 		return err_sys(e, errno, "cannot look at '%s/%s'", volume.path, volume.image);
-	return local_mapping_find(volume.mapping, record->luks_uuid, &image, ret_active, ret_mapping,
-				  e);
+	return local_mapping_find(volume.mapping, record->luks_uuid, &image, ret_active,
+				  ret_mapping, e);
 }
 
 struct publication {
@@ -76,9 +77,10 @@ static int check_staged(const struct publication *p, struct err *e)
 		return 0;
 	const struct mount_entry *mount = mount_table_at(&p->mounts, p->staging.path);
 	if (!mount || !is_ours(p, mount))
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "volume '%s' is not mounted at the staging path '%s': stage it again",
-			       record->id, p->staging.path);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"volume '%s' is not mounted at the staging path '%s': stage it again",
+			record->id, p->staging.path);
 	return 0;
 }
 
@@ -91,19 +93,21 @@ static int check_target(const struct publication *p, bool *ret_done, struct err 
 	*ret_done = false;
 	if (p->request->capability.mode == ACCESS_SINGLE_NODE_SINGLE_WRITER && others(p) > 0)
 		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "volume '%s' is published at another path on this node, and its access mode "
+			       "volume '%s' is published at another path on this node, and its "
+			       "access mode "
 			       "allows one (ReadWriteOncePod)",
 			       id);
 	if (!mount)
 		return 0;
 	if (!is_ours(p, mount))
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "'%s' is already a mount of something else ('%s'): it is not touched",
-			       p->target.path, mount->source);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"'%s' is already a mount of something else ('%s'): it is not touched",
+			p->target.path, mount->source);
 	if (mount_has_option(mount->options, "ro") != p->read_only)
 		return err_set(e, ERR_ALREADY_EXISTS,
-			       "volume '%s' is published at '%s' already, but %s", id, p->target.path,
-			       p->read_only ? "writable" : "read-only");
+			       "volume '%s' is published at '%s' already, but %s", id,
+			       p->target.path, p->read_only ? "writable" : "read-only");
 	*ret_done = true;
 	return 0;
 }
@@ -124,11 +128,13 @@ static int set_device_read_only(const struct publication *p, struct err *e)
 		return 0;
 	if (others(p) > 0)
 		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "raw block volume '%s' is published %s elsewhere on this node: one device is "
+			       "raw block volume '%s' is published %s elsewhere on this node: one "
+			       "device is "
 			       "either read-only or writable",
 			       p->request->record->id, wanted ? "writable" : "read-only");
 	if (ioctl(fd, BLKROSET, &wanted) < 0)
-		return err_sys(e, errno, "cannot make '%s' %s", path, wanted ? "read-only" : "writable");
+		return err_sys(e, errno, "cannot make '%s' %s", path,
+			       wanted ? "read-only" : "writable");
 	return 0;
 }
 
@@ -140,15 +146,16 @@ static int bind(const struct publication *p, struct err *e)
 	auto_close int target_fd = -1;
 
 	snprintf(node, sizeof(node), "/dev/dm-%u", p->mapping.minor);
-	auto_close int source = open(block ? node : p->staging.path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	auto_close int source =
+		open(block ? node : p->staging.path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (source < 0)
 		return err_sys(e, errno, "cannot open '%s'", block ? node : p->staging.path);
 	if (block && set_device_read_only(p, e) < 0)
 		return -1;
 	if (target_open(&p->target, block ? TARGET_FILE : TARGET_DIRECTORY, &target_fd, e) < 0)
 		return -1;
-	return mount_bind(source, target_fd, capability->flags, capability->flag_count, p->read_only,
-			  e);
+	return mount_bind(source, target_fd, capability->flags, capability->flag_count,
+			  p->read_only, e);
 }
 
 static int verify(const struct publication *p, struct err *e)
@@ -177,14 +184,16 @@ int local_publish(const struct node *node, const struct publish_request *request
 	const struct volume_record *record = request->record;
 	bool active, done;
 
-	if (target_parse(&node->kubelet, request->staging_path, "staging path", &p.staging, e) < 0 ||
+	if (target_parse(&node->kubelet, request->staging_path, "staging path", &p.staging, e) <
+		    0 ||
 	    target_parse(&node->kubelet, request->target_path, "target path", &p.target, e) < 0 ||
-	    capability_fits(&request->capability, record->block, params_fs_type(&record->params), e) < 0 ||
+	    capability_fits(&request->capability, record->block, params_fs_type(&record->params),
+			    e) < 0 ||
 	    find_mapping(node, record, &active, &p.mapping, e) < 0)
 		return -1;
 	if (!active)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "volume '%s' is not staged on node '%s'", record->id, node->id);
+		return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' is not staged on node '%s'",
+			       record->id, node->id);
 	if (mount_table_read(&p.mounts, e) < 0 || check_staged(&p, e) < 0 ||
 	    check_target(&p, &done, e) < 0)
 		return -1;
@@ -196,8 +205,7 @@ int local_publish(const struct node *node, const struct publish_request *request
 	return bind(&p, e) < 0 ? -1 : verify(&p, e);
 }
 
-int local_unpublish(const struct node *node, const char *id, const char *target_path,
-		    struct err *e)
+int local_unpublish(const struct node *node, const char *id, const char *target_path, struct err *e)
 {
 	char name[VOLUME_NAME_SIZE];
 	struct dm_info mapping;
@@ -219,11 +227,13 @@ int local_unpublish(const struct node *node, const char *id, const char *target_
 		if (active && !local_mount_is_of(mount, &mapping, false) &&
 		    !local_mount_is_of(mount, &mapping, true))
 			return err_set(e, ERR_FAILED_PRECONDITION,
-				       "'%s' is a mount of something else ('%s'), not of volume '%s': it is "
+				       "'%s' is a mount of something else ('%s'), not of volume "
+				       "'%s': it is "
 				       "not touched",
 				       target.path, mount->source, id);
 		if (mount_remove(target.path, e) < 0)
 			return -1;
 	}
-	return err_set(e, ERR_INTERNAL, "'%s' is mounted more than 16 times over itself", target.path);
+	return err_set(e, ERR_INTERNAL, "'%s' is mounted more than 16 times over itself",
+		       target.path);
 }

@@ -67,11 +67,12 @@ static int open_image(struct staging *s, struct err *e)
 	if (fstat(s->image_fd, &s->image) < 0)
 		return err_sys(e, errno, "cannot look at '%s/%s'", s->volume.path, s->volume.image);
 	if ((uint64_t)s->image.st_size < needed)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "'%s/%s' is truncated: it has %llu bytes, the volume needs %llu; nothing "
-			       "is touched",
-			       s->volume.path, s->volume.image, (unsigned long long)s->image.st_size,
-			       (unsigned long long)needed);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"'%s/%s' is truncated: it has %llu bytes, the volume needs %llu; nothing "
+			"is touched",
+			s->volume.path, s->volume.image, (unsigned long long)s->image.st_size,
+			(unsigned long long)needed);
 	return 0;
 }
 
@@ -83,11 +84,13 @@ static int attach(struct staging *s, struct loop *ret_loop, struct err *e)
 	if (loop_find(&s->image, &found, ret_loop, e) < 0)
 		return -1;
 	if (found)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "'%s/%s' is attached to %s by something else than this driver: opening it "
-			       "twice would destroy it; detach it with `losetup -d %s`",
-			       s->volume.path, s->volume.image, ret_loop->path, ret_loop->path);
-	return loop_attach(s->image_fd, strcmp(sector, "512") == 0 ? 512 : 4096, false, ret_loop, e);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"'%s/%s' is attached to %s by something else than this driver: opening it "
+			"twice would destroy it; detach it with `losetup -d %s`",
+			s->volume.path, s->volume.image, ret_loop->path, ret_loop->path);
+	return loop_attach(s->image_fd, strcmp(sector, "512") == 0 ? 512 : 4096, false, ret_loop,
+			   e);
 }
 
 /* Loop and mapping, formatting where the permit allows it. */
@@ -97,13 +100,14 @@ static int ensure_mapping(struct staging *s, struct err *e)
 	auto_close int slot = -1;
 	bool active;
 
-	if (local_mapping_find(s->volume.mapping, s->record.luks_uuid, &s->image, &active, &s->mapping,
-			       e) < 0)
+	if (local_mapping_find(s->volume.mapping, s->record.luks_uuid, &s->image, &active,
+			       &s->mapping, e) < 0)
 		return -1;
 	if (active && s->record.state == VOLUME_FORMATTED)
 		return 0;
 	if (active) {
-		/* A crash between opening and FORMATTED: nobody has seen it mounted; begin again. */
+		/* A crash between opening and FORMATTED: nobody has seen it mounted; begin again.
+		 */
 		if (luks_close(s->volume.mapping, e) < 0)
 			return -1;
 	}
@@ -111,13 +115,14 @@ static int ensure_mapping(struct staging *s, struct err *e)
 	    local_kdf_slot(s->node, &slot, e) < 0 || attach(s, &loop, e) < 0 ||
 	    local_format_luks(&s->volume, &s->record, &loop, s->request->passphrase, e) < 0)
 		return -1;
-	if (luks_open(loop.path, s->volume.mapping, params_flag(&s->record.params, PARAM_LUKS_DISCARD),
-		      false, s->request->passphrase, e) < 0)
+	if (luks_open(loop.path, s->volume.mapping,
+		      params_flag(&s->record.params, PARAM_LUKS_DISCARD), false,
+		      s->request->passphrase, e) < 0)
 		return local_passphrase_error(s->volume.id, e);
 	s->opened_here = true;
 
-	if (local_mapping_find(s->volume.mapping, s->record.luks_uuid, &s->image, &active, &s->mapping,
-			       e) < 0)
+	if (local_mapping_find(s->volume.mapping, s->record.luks_uuid, &s->image, &active,
+			       &s->mapping, e) < 0)
 		return -1;
 	if (!active)
 		return err_set(e, ERR_INTERNAL, "mapping '%s' is gone right after it was opened",
@@ -130,7 +135,8 @@ static int stage(struct staging *s, const char *local_path, struct err *e)
 	struct target target;
 	bool mounted = false;
 
-	if (target_parse(&s->node->kubelet, s->request->staging_path, "staging path", &target, e) < 0 ||
+	if (target_parse(&s->node->kubelet, s->request->staging_path, "staging path", &target, e) <
+		    0 ||
 	    local_volume_open(s->node, local_path, s->request->id, false, &s->volume, e) < 0)
 		return -1;
 	if (s->volume.dir_fd < 0)
@@ -148,8 +154,8 @@ static int stage(struct staging *s, const char *local_path, struct err *e)
 		return -1;
 	if (s->record.block)
 		return 0;
-	return local_mount_ensure(&s->record, &s->mapping, &target, &s->request->capability, &mounted,
-				  e);
+	return local_mount_ensure(&s->record, &s->mapping, &target, &s->request->capability,
+				  &mounted, e);
 }
 
 int local_stage(const struct node *node, const char *local_path,

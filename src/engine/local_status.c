@@ -34,11 +34,12 @@ static void look_at_mounts(const struct dm_info *mapping, struct condition *cond
 	for (size_t i = 0; i < mounts.count; i++) {
 		const struct mount_entry *mount = &mounts.entries[i];
 
-		if (mount->device == mapping->device && mount_has_option(mount->super_options, "ro") &&
+		if (mount->device == mapping->device &&
+		    mount_has_option(mount->super_options, "ro") &&
 		    !mount_has_option(mount->options, "ro"))
-			abnormal(condition,
-				 "the file system went read-only after an error: see the kernel log of the "
-				 "node, then unstage and check it");
+			abnormal(condition, "the file system went read-only after an error: see "
+					    "the kernel log of the "
+					    "node, then unstage and check it");
 	}
 }
 
@@ -51,8 +52,8 @@ static void look(const struct node *node, const struct volume_record *record,
 	struct stat image;
 	bool active;
 
-	if (local_volume_open(node, record->params.value[PARAM_LOCAL_PATH], record->id, false, &volume,
-			      e) < 0)
+	if (local_volume_open(node, record->params.value[PARAM_LOCAL_PATH], record->id, false,
+			      &volume, e) < 0)
 		return;
 	if (volume.dir_fd < 0) {
 		err_set(e, ERR_NOT_FOUND, "the folder '%s' is missing", volume.path);
@@ -79,7 +80,9 @@ static void look(const struct node *node, const struct volume_record *record,
 		look_at_mounts(&mapping, condition);
 	snprintf(condition->message + strlen(condition->message),
 		 sizeof(condition->message) - strlen(condition->message), "%s",
-		 condition->abnormal ? "" : active ? "open on this node" : "closed");
+		 condition->abnormal ? ""
+		 : active	     ? "open on this node"
+				     : "closed");
 }
 
 void local_condition(const struct node *node, const struct volume_record *record,
@@ -101,8 +104,8 @@ void local_condition(const struct node *node, const struct volume_record *record
 	if (e.code != ERR_OK)
 		abnormal(ret_condition, "%s", e.msg);
 	else if (!*ret_condition->message)
-		snprintf(ret_condition->message, sizeof(ret_condition->message), "not used yet (%s)",
-			 volume_state_name(record->state));
+		snprintf(ret_condition->message, sizeof(ret_condition->message),
+			 "not used yet (%s)", volume_state_name(record->state));
 }
 
 int local_usage(const struct node *node, const struct volume_record *record,
@@ -123,9 +126,10 @@ int local_usage(const struct node *node, const struct volume_record *record,
 		return -1;
 	const struct mount_entry *mount = mount_table_at(&mounts, target.path);
 	bool staged_block = active && record->block && !mount;
-	if (!staged_block && (!active || !mount || !local_mount_is_of(mount, &mapping, record->block)))
-		return err_set(e, ERR_NOT_FOUND, "volume '%s' is not mounted at '%.200s'", record->id,
-			       volume_path);
+	if (!staged_block &&
+	    (!active || !mount || !local_mount_is_of(mount, &mapping, record->block)))
+		return err_set(e, ERR_NOT_FOUND, "volume '%s' is not mounted at '%.200s'",
+			       record->id, volume_path);
 	memset(ret_usage, 0, sizeof(*ret_usage));
 	if (record->block) {
 		ret_usage->total_bytes = mapping.size_bytes;

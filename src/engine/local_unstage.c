@@ -17,8 +17,8 @@ static int check_not_published(const struct mount_table *mounts, const struct dm
 		if (strcmp(mount->target, staging) != 0 &&
 		    (mount->device == mapping->device || local_mount_is_of(mount, mapping, true)))
 			return err_set(e, ERR_FAILED_PRECONDITION,
-				       "volume '%s' is still mounted at '%s': unpublish it first", id,
-				       mount->target);
+				       "volume '%s' is still mounted at '%s': unpublish it first",
+				       id, mount->target);
 	}
 	return 0;
 }
@@ -29,9 +29,10 @@ static int check_staging(const struct mount_entry *mount, const struct dm_info *
 {
 	if (!mount || (active && local_mount_is_of(mount, mapping, false)))
 		return 0;
-	return err_set(e, ERR_FAILED_PRECONDITION,
-		       "'%s' is a mount of something else ('%s'), not of volume '%s': it is not touched",
-		       target->path, mount->source, id);
+	return err_set(
+		e, ERR_FAILED_PRECONDITION,
+		"'%s' is a mount of something else ('%s'), not of volume '%s': it is not touched",
+		target->path, mount->source, id);
 }
 
 /* Closes the mapping; its loop device is autoclear and must go with it. */
@@ -47,7 +48,8 @@ static int close_mapping(const char *name, const struct dm_info *mapping, struct
 	if (luks_close(name, e) < 0 || dm_find(name, &active, &now, e) < 0)
 		return -1;
 	if (active)
-		return err_set(e, ERR_INTERNAL, "mapping '%s' is still there after it was closed", name);
+		return err_set(e, ERR_INTERNAL, "mapping '%s' is still there after it was closed",
+			       name);
 	return on_loop ? loop_wait_detached(number, &backing, DETACH_WAIT_MS, e) : 0;
 }
 

@@ -19,9 +19,10 @@ int local_path_check(const struct node *node, const char *local_path, struct err
 {
 	if (path_is_within(local_path, node->kubelet.given) ||
 	    path_is_within(local_path, node->kubelet.resolved))
-		return err_set(e, ERR_INVALID_ARGUMENT,
-			       "local-path '%s' lies in kubelet's folder: choose a folder of its own",
-			       local_path);
+		return err_set(
+			e, ERR_INVALID_ARGUMENT,
+			"local-path '%s' lies in kubelet's folder: choose a folder of its own",
+			local_path);
 	for (size_t i = 0; i < node->allow_count; i++)
 		if (path_is_within(local_path, node->allow_paths[i]))
 			return 0;
@@ -54,9 +55,10 @@ static int open_below(int root, const char *path, int *ret_fd)
 static int refuse_path(const char *path, int errnum, struct err *e)
 {
 	if (errnum == ELOOP || errnum == EXDEV)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "'%s' leads through a symbolic link: name the real folder in local-path",
-			       path);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"'%s' leads through a symbolic link: name the real folder in local-path",
+			path);
 	return err_sys(e, errnum, "cannot open the folder '%s'", path);
 }
 
@@ -172,20 +174,23 @@ int local_mapping_find(const char *mapping, const char *luks_uuid, const struct 
 	if (!*ret_found)
 		return 0;
 	if (!dm_is_luks(ret_info, luks_uuid))
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "mapping '%s' is open, but not with the LUKS UUID %s of this volume: it "
-			       "is not touched",
-			       mapping, luks_uuid);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"mapping '%s' is open, but not with the LUKS UUID %s of this volume: it "
+			"is not touched",
+			mapping, luks_uuid);
 	if (ret_info->loop_number < 0)
 		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "mapping '%s' does not lie on a loop device: it is not touched", mapping);
+			       "mapping '%s' does not lie on a loop device: it is not touched",
+			       mapping);
 	if (loop_is_backed_by((unsigned)ret_info->loop_number, image, &backed, e) < 0)
 		return -1;
 	if (!backed)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "mapping '%s' lies on /dev/loop%d, which is not backed by this volume's "
-			       "image: it is not touched",
-			       mapping, ret_info->loop_number);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"mapping '%s' lies on /dev/loop%d, which is not backed by this volume's "
+			"image: it is not touched",
+			mapping, ret_info->loop_number);
 	return 0;
 }
 

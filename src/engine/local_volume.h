@@ -12,9 +12,9 @@
 #include "volume/record.h"
 
 struct local_volume {
-	int dir_fd;		 /* {host-root}{local-path}/{id}; -1: does not exist */
-	int parent_fd;		 /* {host-root}{local-path} */
-	char path[PATH_MAX + VOLUME_NAME_SIZE];	 /* as people know it, without the host root */
+	int dir_fd;    /* {host-root}{local-path}/{id}; -1: does not exist */
+	int parent_fd; /* {host-root}{local-path} */
+	char path[PATH_MAX + VOLUME_NAME_SIZE]; /* as people know it, without the host root */
 	char id[VOLUME_ID_MAX + 1];
 	char image[VOLUME_NAME_SIZE];
 	char mapping[VOLUME_NAME_SIZE];
@@ -39,8 +39,8 @@ int local_record_write(const struct local_volume *volume, const struct volume_re
 		       struct err *e) MUST_CHECK;
 
 /* Whether the image file is there. */
-int local_image_exists(const struct local_volume *volume, bool *ret_exists, struct err *e)
-	MUST_CHECK;
+int local_image_exists(const struct local_volume *volume, bool *ret_exists,
+		       struct err *e) MUST_CHECK;
 
 /*
  * The active mapping of the volume, if any, and proof that it is ours: its name, LUKS UUID

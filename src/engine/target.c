@@ -14,8 +14,7 @@
 #include "base/parse.h"
 #include "sys/mountinfo.h"
 
-int kubelet_dir_open(const char *path, struct kubelet_dir *ret_dir, bool *ret_shared,
-		     struct err *e)
+int kubelet_dir_open(const char *path, struct kubelet_dir *ret_dir, bool *ret_shared, struct err *e)
 {
 	auto_mount_table struct mount_table mounts = { 0 };
 
@@ -48,22 +47,25 @@ int target_parse(const struct kubelet_dir *kubelet, const char *path, const char
 		return err_set(e, ERR_INVALID_ARGUMENT,
 			       "%s holds control characters or is not UTF-8", what);
 	if (!path_is_clean(path))
-		return err_set(e, ERR_INVALID_ARGUMENT,
-			       "%s '%.200s' must be absolute, without '..' or empty parts, and shorter "
-			       "than %d bytes",
-			       what, path, PATH_MAX);
+		return err_set(
+			e, ERR_INVALID_ARGUMENT,
+			"%s '%.200s' must be absolute, without '..' or empty parts, and shorter "
+			"than %d bytes",
+			what, path, PATH_MAX);
 
-	const char *base = path_is_within(path, kubelet->given) ? kubelet->given : kubelet->resolved;
+	const char *base =
+		path_is_within(path, kubelet->given) ? kubelet->given : kubelet->resolved;
 	if (!path_is_within(path, base))
-		return err_set(e, ERR_INVALID_ARGUMENT,
-			       "%s '%.200s' is outside of kubelet's folder '%s' (see --kubelet-dir)", what,
-			       path, kubelet->given);
+		return err_set(
+			e, ERR_INVALID_ARGUMENT,
+			"%s '%.200s' is outside of kubelet's folder '%s' (see --kubelet-dir)", what,
+			path, kubelet->given);
 	const char *rest = path + strlen(base);
 	while (*rest == '/')
 		rest++;
 	if (!*rest)
-		return err_set(e, ERR_INVALID_ARGUMENT, "%s '%.200s' is kubelet's folder itself", what,
-			       path);
+		return err_set(e, ERR_INVALID_ARGUMENT, "%s '%.200s' is kubelet's folder itself",
+			       what, path);
 
 	size_t prefix = strlen(kubelet->resolved) + 1;
 	if (prefix + strlen(rest) >= sizeof(ret_target->path))
@@ -90,9 +92,10 @@ static int open_parent(const struct target *target, const char **ret_name, int *
 		 slash ? target->relative : ".");
 	int fd = fd_open_beneath(target->kubelet->fd, parent, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 	if (fd == -ELOOP || fd == -ENOTDIR || fd == -EXDEV)
-		return err_set(e, ERR_INVALID_ARGUMENT,
-			       "'%s' leads through a symbolic link or a file: the driver follows none",
-			       target->path);
+		return err_set(
+			e, ERR_INVALID_ARGUMENT,
+			"'%s' leads through a symbolic link or a file: the driver follows none",
+			target->path);
 	if (fd < 0)
 		return err_sys(e, -fd, "cannot open the folder of '%s'", target->path);
 	*ret_fd = fd;
@@ -127,11 +130,13 @@ int target_open(const struct target *target, enum target_kind kind, int *ret_fd,
 		return err_sys(e, errno, "cannot look at '%s'", target->path);
 	bool directory = S_ISDIR(st.st_mode);
 	if (S_ISLNK(st.st_mode) || directory != (kind == TARGET_DIRECTORY))
-		return err_set(e, ERR_INVALID_ARGUMENT, "'%s' is %s, but %s is needed", target->path,
-			       S_ISLNK(st.st_mode) ? "a symbolic link" :
-			       directory	   ? "a directory" :
-						     "not a directory",
-			       kind == TARGET_DIRECTORY ? "a directory" : "a file to bind the device to");
+		return err_set(e, ERR_INVALID_ARGUMENT, "'%s' is %s, but %s is needed",
+			       target->path,
+			       S_ISLNK(st.st_mode) ? "a symbolic link"
+			       : directory	   ? "a directory"
+						   : "not a directory",
+			       kind == TARGET_DIRECTORY ? "a directory"
+							: "a file to bind the device to");
 	*ret_fd = TAKE(fd, -1);
 	return 0;
 }
@@ -148,13 +153,15 @@ int target_remove(const struct target *target, struct err *e)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at '%s'", target->path);
 	if (S_ISDIR(st.st_mode)) {
 		if (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-			return err_sys(e, errno, "cannot remove the mount point '%s'", target->path);
+			return err_sys(e, errno, "cannot remove the mount point '%s'",
+				       target->path);
 		return 0;
 	}
 	if (!S_ISREG(st.st_mode) || st.st_size != 0)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "'%s' is not an empty mount point: look what it is, and remove it by hand",
-			       target->path);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"'%s' is not an empty mount point: look what it is, and remove it by hand",
+			target->path);
 	if (unlinkat(parent, name, 0) < 0 && errno != ENOENT)
 		return err_sys(e, errno, "cannot remove the mount point '%s'", target->path);
 	return 0;

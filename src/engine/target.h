@@ -41,8 +41,8 @@ enum target_kind { TARGET_DIRECTORY, TARGET_FILE };
  * Opens (O_PATH) the mount point, making the last component when it is missing.
  * INVALID_ARGUMENT when it is of another kind, a symbolic link, or reached through one.
  */
-int target_open(const struct target *target, enum target_kind kind, int *ret_fd, struct err *e)
-	MUST_CHECK;
+int target_open(const struct target *target, enum target_kind kind, int *ret_fd,
+		struct err *e) MUST_CHECK;
 
 /*
  * Removes the mount point: an empty directory or an empty regular file, nothing else. One that

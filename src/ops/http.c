@@ -102,7 +102,8 @@ static void read_request(struct http_client *client)
 	if (strstr(client->request, "\r\n\r\n") || strstr(client->request, "\n\n"))
 		decide_answer(client);
 	else if (client->received == REQUEST_MAX)
-		set_answer(client, "431 Request Header Fields Too Large", "the request is too long\n");
+		set_answer(client, "431 Request Header Fields Too Large",
+			   "the request is too long\n");
 }
 
 static void write_answer(struct http_client *client)
@@ -180,7 +181,8 @@ static int bind_first(const struct addrinfo *addresses)
 	int rc = -EADDRNOTAVAIL;
 
 	for (const struct addrinfo *at = addresses; at; at = at->ai_next) {
-		auto_close int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		auto_close int fd =
+			socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		int on = 1, off = 0;
 
 		if (fd < 0) {
@@ -206,7 +208,8 @@ static int listen_on(const char *host, const char *port)
 	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
 		const struct addrinfo hints = { .ai_family = families[i],
 						.ai_socktype = SOCK_STREAM,
-						.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV };
+						.ai_flags = AI_PASSIVE | AI_NUMERICHOST |
+							    AI_NUMERICSERV };
 		struct addrinfo *addresses = NULL;
 
 		if (getaddrinfo(*host ? host : NULL, port, &hints, &addresses) != 0)
@@ -225,8 +228,8 @@ struct http_server *http_server_new(struct reactor *reactor, const char *host, c
 	int fd = listen_on(host, port);
 
 	if (fd < 0) {
-		err_set(e, ERR_FAILED_PRECONDITION, "cannot listen on --http-endpoint=%s:%s: %s", host,
-			port, strerror(-fd));
+		err_set(e, ERR_FAILED_PRECONDITION, "cannot listen on --http-endpoint=%s:%s: %s",
+			host, port, strerror(-fd));
 		return NULL;
 	}
 	struct http_server *server = xcalloc(1, sizeof(*server));

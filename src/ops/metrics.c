@@ -91,8 +91,11 @@ static void put_calls(FILE *out, const struct metrics *metrics)
 	for (size_t i = 0; i < metrics->method_count; i++)
 		for (unsigned code = 0; code < CODES; code++)
 			if (metrics->methods[i].by_code[code])
-				fprintf(out, "lukscryptwalker_rpc_total{method=\"%s\",code=\"%s\"} %lu\n",
-					metrics->methods[i].name, err_code_name((enum err_code)code),
+				fprintf(out,
+					"lukscryptwalker_rpc_total{method=\"%s\",code=\"%s\"} "
+					"%lu\n",
+					metrics->methods[i].name,
+					err_code_name((enum err_code)code),
 					metrics->methods[i].by_code[code]);
 }
 
@@ -105,10 +108,11 @@ static void put_latencies(FILE *out, const struct metrics *metrics)
 		const struct method_counts *m = &metrics->methods[i];
 
 		for (size_t b = 0; b < ARRAY_LEN(bounds); b++)
-			fprintf(out, "%s_bucket{method=\"%s\",le=\"%g\"} %lu\n", name, m->name, bounds[b],
-				m->buckets[b]);
+			fprintf(out, "%s_bucket{method=\"%s\",le=\"%g\"} %lu\n", name, m->name,
+				bounds[b], m->buckets[b]);
 		fprintf(out, "%s_bucket{method=\"%s\",le=\"+Inf\"} %lu\n", name, m->name, m->count);
-		fprintf(out, "%s_sum{method=\"%s\"} %.3f\n", name, m->name, (double)m->sum_ms / 1000);
+		fprintf(out, "%s_sum{method=\"%s\"} %.3f\n", name, m->name,
+			(double)m->sum_ms / 1000);
 		fprintf(out, "%s_count{method=\"%s\"} %lu\n", name, m->name, m->count);
 	}
 }
@@ -127,7 +131,8 @@ char *metrics_text(const struct metrics *metrics)
 		"# HELP lukscryptwalker_workers Worker processes that run now.\n"
 		"# TYPE lukscryptwalker_workers gauge\n"
 		"lukscryptwalker_workers %u\n"
-		"# HELP lukscryptwalker_start_time_seconds Unix time of the start of this process.\n"
+		"# HELP lukscryptwalker_start_time_seconds Unix time of the start of this "
+		"process.\n"
 		"# TYPE lukscryptwalker_start_time_seconds gauge\n"
 		"lukscryptwalker_start_time_seconds %lld\n"
 		"# HELP lukscryptwalker_build_info Version of the driver.\n"

@@ -27,8 +27,8 @@ int store_fd(const struct store *store);
  * The record of a volume; release with volume_record_done(). NOT_FOUND when there is none;
  * FAILED_PRECONDITION when the file is damaged, naming it.
  */
-int store_get(struct store *store, const char *id, struct volume_record *ret_record, struct err *e)
-	MUST_CHECK;
+int store_get(struct store *store, const char *id, struct volume_record *ret_record,
+	      struct err *e) MUST_CHECK;
 
 /* Creates or replaces. Durable when it returns. RESOURCE_EXHAUSTED when the disk is full. */
 int store_put(struct store *store, const struct volume_record *record, struct err *e) MUST_CHECK;

@@ -70,7 +70,8 @@ static int describe(unsigned minor, const char *name, struct dm_info *info, stru
 	if (rc == 0 && sscanf(device, "%u:%u", &major, &dev_minor) != 2)
 		rc = -EINVAL;
 	if (rc < 0)
-		return err_sys(e, -rc, "cannot look at mapping '%s' (/sys/block/dm-%u)", name, minor);
+		return err_sys(e, -rc, "cannot look at mapping '%s' (/sys/block/dm-%u)", name,
+			       minor);
 	info->device = makedev(major, dev_minor);
 	info->suspended = suspended[0] == '1';
 	info->size_bytes = strtoull(size, NULL, 10) * 512;

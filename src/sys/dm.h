@@ -10,9 +10,9 @@
 
 struct dm_info {
 	unsigned minor;
-	dev_t device;	 /* of /dev/dm-N */
-	char path[192];	 /* /dev/mapper/NAME where that is the same device, else /dev/dm-N */
-	char uuid[160];	 /* "CRYPT-LUKS2-<32 hex digits>-NAME" */
+	dev_t device;	/* of /dev/dm-N */
+	char path[192]; /* /dev/mapper/NAME where that is the same device, else /dev/dm-N */
+	char uuid[160]; /* "CRYPT-LUKS2-<32 hex digits>-NAME" */
 	bool suspended;
 	int loop_number; /* N where the only slave is loopN, else -1 */
 	uint64_t size_bytes;

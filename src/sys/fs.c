@@ -47,8 +47,8 @@ static int run_tool(const char *const argv[], const char *what, const char *devi
 	if (proc_run(argv, TOOL_MS, &result, e) < 0)
 		return err_wrap(e, "cannot %s on '%s'", what, device);
 	if (result.exit_code != 0)
-		return err_set(e, ERR_INTERNAL, "cannot %s on '%s': %s (exit %d): %.400s", what, device,
-			       argv[0], result.exit_code, result.output);
+		return err_set(e, ERR_INTERNAL, "cannot %s on '%s': %s (exit %d): %.400s", what,
+			       device, argv[0], result.exit_code, result.output);
 	return 0;
 }
 
@@ -56,14 +56,39 @@ static int make_ext(const char *device, enum fs_type type, const char *uuid, str
 {
 	/* No discard: the space of a thick volume stays reserved. No reserved blocks: a volume has
 	 * no root of its own. Errors make it read-only, which the condition then shows. */
-	const char *const argv[] = { "mke2fs", "-F", "-q", "-t", fs_type_name(type), "-m", "0", "-U",
-				     uuid, "-e", "remount-ro", "-E",
-				     "nodiscard,lazy_itable_init=1,lazy_journal_init=1", "-O",
-				     type == FS_EXT4 ? "^orphan_file,^metadata_csum_seed" : "has_journal",
-				     device, NULL };
-	const char *const plain[] = { "mke2fs", "-F", "-q", "-t", fs_type_name(type), "-m", "0", "-U",
-				      uuid, "-e", "remount-ro", "-E",
-				      "nodiscard,lazy_itable_init=1,lazy_journal_init=1", device, NULL };
+	const char *const argv[] = { "mke2fs",
+				     "-F",
+				     "-q",
+				     "-t",
+				     fs_type_name(type),
+				     "-m",
+				     "0",
+				     "-U",
+				     uuid,
+				     "-e",
+				     "remount-ro",
+				     "-E",
+				     "nodiscard,lazy_itable_init=1,lazy_journal_init=1",
+				     "-O",
+				     type == FS_EXT4 ? "^orphan_file,^metadata_csum_seed"
+						     : "has_journal",
+				     device,
+				     NULL };
+	const char *const plain[] = { "mke2fs",
+				      "-F",
+				      "-q",
+				      "-t",
+				      fs_type_name(type),
+				      "-m",
+				      "0",
+				      "-U",
+				      uuid,
+				      "-e",
+				      "remount-ro",
+				      "-E",
+				      "nodiscard,lazy_itable_init=1,lazy_journal_init=1",
+				      device,
+				      NULL };
 	struct err ignored;
 
 	/* An e2fsprogs that does not know the newer features needs no telling to leave them out. */
@@ -79,9 +104,16 @@ static int make_xfs(const char *device, const char *uuid, struct err *e)
 
 	snprintf(identity, sizeof(identity), "uuid=%s", uuid);
 	snprintf(options, sizeof(options), "options=%s", xfs_lts);
-	const char *const argv[] = { "mkfs.xfs", "-q", "-f", "-K", "-m", identity,
-				     lts ? "-c" : device, lts ? options : NULL,
-				     lts ? device : NULL, NULL };
+	const char *const argv[] = { "mkfs.xfs",
+				     "-q",
+				     "-f",
+				     "-K",
+				     "-m",
+				     identity,
+				     lts ? "-c" : device,
+				     lts ? options : NULL,
+				     lts ? device : NULL,
+				     NULL };
 
 	return run_tool(argv, "make an xfs file system", device, e);
 }
@@ -103,10 +135,11 @@ int fs_check(const char *device, enum fs_type type, struct err *e)
 	/* 1: errors corrected; 2: corrected, and not mounted here so there is nothing to reboot. */
 	if (result.exit_code >= 0 && result.exit_code <= 3)
 		return 0;
-	return err_set(e, ERR_FAILED_PRECONDITION,
-		       "the file system on '%s' has errors that need a person (e2fsck exit %d: %.300s): "
-		       "run `e2fsck -f %s` on the node",
-		       device, result.exit_code, result.output, device);
+	return err_set(
+		e, ERR_FAILED_PRECONDITION,
+		"the file system on '%s' has errors that need a person (e2fsck exit %d: %.300s): "
+		"run `e2fsck -f %s` on the node",
+		device, result.exit_code, result.output, device);
 }
 
 int fs_needs_grow(const char *device, enum fs_type type, const char *mount_path,
@@ -132,8 +165,8 @@ int fs_grow(const char *device, enum fs_type type, const char *mount_path, struc
 	    fs_super_size(device, type, mount_path, &after, &unit, e) < 0)
 		return -1;
 	if (after < before)
-		return err_set(e, ERR_INTERNAL, "the file system on '%s' is smaller after growing it",
-			       device);
+		return err_set(e, ERR_INTERNAL,
+			       "the file system on '%s' is smaller after growing it", device);
 	return 0;
 }
 

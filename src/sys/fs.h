@@ -29,8 +29,8 @@ int fs_needs_grow(const char *device, enum fs_type type, const char *mount_path,
 		  uint64_t device_bytes, bool *ret_yes, struct err *e) MUST_CHECK;
 
 /* Grows the mounted file system to its device. Success only when it was read back. */
-int fs_grow(const char *device, enum fs_type type, const char *mount_path, struct err *e)
-	MUST_CHECK;
+int fs_grow(const char *device, enum fs_type type, const char *mount_path,
+	    struct err *e) MUST_CHECK;
 
 struct fs_usage {
 	uint64_t total_bytes, used_bytes, free_bytes;

@@ -62,7 +62,8 @@ int fs_super_size(const char *device, enum fs_type type, const char *mount_path,
 		return err_sys(e, errno, "cannot open '%s'", device);
 	ssize_t got = pread(fd, sb, sizeof(sb), at);
 	if (got != (ssize_t)sizeof(sb))
-		return err_sys(e, got < 0 ? errno : EIO, "cannot read the superblock of '%s'", device);
+		return err_sys(e, got < 0 ? errno : EIO, "cannot read the superblock of '%s'",
+			       device);
 	if (type == FS_XFS && memcmp(sb, "XFSB", 4) == 0) {
 		*ret_unit = XFS_MIN_GROWTH;
 		return xfs_bytes(sb, mount_path, ret_bytes, e);

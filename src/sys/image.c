@@ -45,20 +45,21 @@ static int reserve(int fd, uint64_t from, uint64_t to, bool thin, struct err *e)
 	if (thin) {
 		if (check_free(fd, to - from, e) < 0)
 			return -1;
-		return ftruncate(fd, (off_t)to) < 0 ?
-			       err_sys(e, errno, "cannot set the size of the image") :
-			       0;
+		return ftruncate(fd, (off_t)to) < 0
+			       ? err_sys(e, errno, "cannot set the size of the image")
+			       : 0;
 	}
 	do {
 		rc = fallocate(fd, 0, (off_t)from, (off_t)(to - from));
 	} while (rc < 0 && errno == EINTR);
 	if (rc < 0 && errno == EOPNOTSUPP)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "the file system of local-path cannot reserve space: use a local-path on "
-			       "ext4 or xfs, or allocation 'thin'");
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"the file system of local-path cannot reserve space: use a local-path on "
+			"ext4 or xfs, or allocation 'thin'");
 	return rc < 0 ? err_sys(e, errno, "cannot reserve %llu bytes for the image",
-				(unsigned long long)(to - from)) :
-			0;
+				(unsigned long long)(to - from))
+		      : 0;
 }
 
 static int fill_temporary(int dir_fd, const char *temporary, uint64_t size_bytes, bool thin,
@@ -80,7 +81,8 @@ int image_create(int dir_fd, const char *name, uint64_t size_bytes, bool thin, s
 
 	temporary_name(name, temporary);
 	int rc = fill_temporary(dir_fd, temporary, size_bytes, thin, e);
-	if (rc == 0 && syscall(SYS_renameat2, dir_fd, temporary, dir_fd, name, RENAME_NOREPLACE) < 0)
+	if (rc == 0 &&
+	    syscall(SYS_renameat2, dir_fd, temporary, dir_fd, name, RENAME_NOREPLACE) < 0)
 		rc = err_sys(e, errno, "cannot put the image '%s' into its place", name);
 	if (rc == 0 && fsync(dir_fd) < 0)
 		return err_sys(e, errno, "cannot sync the folder of '%s'", name);
@@ -104,7 +106,8 @@ int image_open(int dir_fd, const char *name, int flags, int *ret_fd, struct err 
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, errno, "cannot look at the image '%s'", name);
 	if (!S_ISREG(st.st_mode))
-		return err_set(e, ERR_FAILED_PRECONDITION, "the image '%s' is not a regular file", name);
+		return err_set(e, ERR_FAILED_PRECONDITION, "the image '%s' is not a regular file",
+			       name);
 	*ret_fd = TAKE(fd, -1);
 	return 0;
 }
@@ -202,9 +205,10 @@ int image_unlink(int dir_fd, const char *name, int fd, struct err *e)
 	if (fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0) {
 		if (fd < 0 || fstat(fd, &opened) < 0 || opened.st_ino != named.st_ino ||
 		    opened.st_dev != named.st_dev)
-			return err_set(e, ERR_FAILED_PRECONDITION,
-				       "'%s' was replaced while it was being deleted: it is not removed",
-				       name);
+			return err_set(
+				e, ERR_FAILED_PRECONDITION,
+				"'%s' was replaced while it was being deleted: it is not removed",
+				name);
 		if (unlink_one(dir_fd, name, e) < 0)
 			return -1;
 	}

@@ -15,8 +15,8 @@
  * the file system or a quota has no room (thin: when free space < size), and then nothing is
  * left behind. FAILED_PRECONDITION when the file system cannot reserve space.
  */
-int image_create(int dir_fd, const char *name, uint64_t size_bytes, bool thin, struct err *e)
-	MUST_CHECK;
+int image_create(int dir_fd, const char *name, uint64_t size_bytes, bool thin,
+		 struct err *e) MUST_CHECK;
 
 /* Opens an existing image: a regular file with one link, no symlink. NOT_FOUND when absent. */
 int image_open(int dir_fd, const char *name, int flags, int *ret_fd, struct err *e) MUST_CHECK;

@@ -209,7 +209,8 @@ int loop_wait_detached(unsigned number, const struct loop_backing *backing, int6
 			return 0;
 		if (clock_ms() >= end)
 			return err_set(e, ERR_FAILED_PRECONDITION,
-				       "/dev/loop%u is still attached: something else has it open", number);
+				       "/dev/loop%u is still attached: something else has it open",
+				       number);
 		pause_ms(5);
 	}
 }

@@ -28,12 +28,12 @@ int loop_attach(int image_fd, unsigned block_size, bool read_only, struct loop *
  * The loop device whose backing file is this inode (LOOP_GET_STATUS64). *ret_found false: none.
  * Two devices on one inode is FAILED_PRECONDITION: two mappings of one image destroy it.
  */
-int loop_find(const struct stat *image, bool *ret_found, struct loop *ret_loop, struct err *e)
-	MUST_CHECK;
+int loop_find(const struct stat *image, bool *ret_found, struct loop *ret_loop,
+	      struct err *e) MUST_CHECK;
 
 /* Whether loop device `number` is backed by this inode. */
-int loop_is_backed_by(unsigned number, const struct stat *image, bool *ret_yes, struct err *e)
-	MUST_CHECK;
+int loop_is_backed_by(unsigned number, const struct stat *image, bool *ret_yes,
+		      struct err *e) MUST_CHECK;
 
 /* Tells the kernel to read the size of the backing file again. */
 int loop_refresh_size(const struct loop *loop, struct err *e) MUST_CHECK;

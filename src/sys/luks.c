@@ -128,11 +128,11 @@ int luks_format(const char *device, const char *uuid, const struct luks_params *
 	if (rc == 0)
 		rc = set_pbkdf(&session, params);
 	if (rc == 0)
-		rc = session.lib->crypt_format(session.device, CRYPT_LUKS2, cipher, mode, uuid, NULL,
-					       params->key_bits / 8, &luks2);
+		rc = session.lib->crypt_format(session.device, CRYPT_LUKS2, cipher, mode, uuid,
+					       NULL, params->key_bits / 8, &luks2);
 	if (rc == 0)
-		rc = session.lib->crypt_keyslot_add_by_volume_key(session.device, CRYPT_ANY_SLOT, NULL, 0,
-								  secret_bytes(passphrase),
+		rc = session.lib->crypt_keyslot_add_by_volume_key(session.device, CRYPT_ANY_SLOT,
+								  NULL, 0, secret_bytes(passphrase),
 								  secret_size(passphrase));
 	return rc < 0 ? fail(&session, rc, "make a LUKS2 header on", device, e) : 0;
 }
@@ -155,7 +155,8 @@ static int activate(const char *path, const char *name, uint32_t flags,
 	if (rc == -ENOTSUP || rc == -ENODEV) {
 		fail(&session, rc, "open with dm-crypt", path, e);
 		e->code = ERR_FAILED_PRECONDITION;
-		return err_wrap(e, "the kernel of this node may lack dm-crypt (`modprobe dm-crypt`)");
+		return err_wrap(e,
+				"the kernel of this node may lack dm-crypt (`modprobe dm-crypt`)");
 	}
 	return rc < 0 ? fail(&session, rc, "open LUKS on", path, e) : 0;
 }
@@ -184,10 +185,11 @@ int luks_close(const char *name, struct err *e)
 	if (rc == 0 || rc == -ENODEV)
 		return 0;
 	if (rc == -EBUSY)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "mapping '%s' is in use: it is still mounted or open somewhere (see `lsof "
-			       "/dev/mapper/%s` on the node)",
-			       name, name);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"mapping '%s' is in use: it is still mounted or open somewhere (see `lsof "
+			"/dev/mapper/%s` on the node)",
+			name, name);
 	return fail(&session, rc, "close mapping", name, e);
 }
 

@@ -36,8 +36,8 @@ enum {
 };
 
 struct copy {
-	bool found;   /* the magic is there */
-	bool intact;  /* and the checksum is right */
+	bool found;  /* the magic is there */
+	bool intact; /* and the checksum is right */
 	uint64_t size, seqid;
 	char uuid[UUID_BYTES + 1];
 };
@@ -128,8 +128,9 @@ static int find_secondary(int fd, struct copy *ret_copy, struct err *e)
 
 static int judge(const struct copy *first, const struct copy *second, struct err *e)
 {
-	const char *advice = "nothing is changed; look with `cryptsetup luksDump`, and repair it with "
-			     "`cryptsetup repair`";
+	const char *advice =
+		"nothing is changed; look with `cryptsetup luksDump`, and repair it with "
+		"`cryptsetup repair`";
 
 	if (!first->intact && !second->intact)
 		return err_set(e, ERR_FAILED_PRECONDITION,
@@ -143,14 +144,16 @@ static int judge(const struct copy *first, const struct copy *second, struct err
 			       "the secondary LUKS2 header is %s, the primary copy is intact: %s",
 			       second->found ? "damaged" : "gone", advice);
 	if (strcmp(first->uuid, second->uuid) != 0)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "the two copies of the LUKS2 header have different UUIDs (%s and %s): %s",
-			       first->uuid, second->uuid, advice);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"the two copies of the LUKS2 header have different UUIDs (%s and %s): %s",
+			first->uuid, second->uuid, advice);
 	if (first->seqid != second->seqid)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "the two copies of the LUKS2 header are of different age (a header update "
-			       "was interrupted): %s",
-			       advice);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"the two copies of the LUKS2 header are of different age (a header update "
+			"was interrupted): %s",
+			advice);
 	return 0;
 }
 
@@ -166,7 +169,8 @@ int luks_header_read(int fd, enum luks_probe *ret_probe, struct luks_header *ret
 	if (read_at(fd, start, 592, 0, &there, e) < 0)
 		return -1;
 	/* LUKS1 has one copy, and no checksum (On-Disk Format 1.2.3: version at 6, uuid at 168). */
-	if (there && memcmp(start, primary_magic, sizeof(primary_magic)) == 0 && version_of(start) == 1) {
+	if (there && memcmp(start, primary_magic, sizeof(primary_magic)) == 0 &&
+	    version_of(start) == 1) {
 		*ret_probe = LUKS_PRESENT;
 		ret_header->version = 1;
 		snprintf(ret_header->uuid, sizeof(ret_header->uuid), "%.39s",

@@ -13,8 +13,8 @@ static int find(void *handle, const char *name, void *ret_function, struct err *
 	void *symbol = dlsym(handle, name);
 
 	if (!symbol)
-		return err_set(e, ERR_FAILED_PRECONDITION, "%s on this node is too old: it has no %s",
-			       soname, name);
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "%s on this node is too old: it has no %s", soname, name);
 	memcpy(ret_function, &symbol, sizeof(symbol));
 	return 0;
 }

@@ -107,8 +107,8 @@ int mount_device(const char *device, const char *fs_type, int target_fd, const c
 
 	if (fs < 0 && errno == ENODEV)
 		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "the kernel of this node cannot mount '%s': run `modprobe %s`", fs_type,
-			       fs_type);
+			       "the kernel of this node cannot mount '%s': run `modprobe %s`",
+			       fs_type, fs_type);
 	if (fs < 0)
 		return err_sys(e, errno, "cannot begin to mount '%s'", device);
 	if (configure(fs, device, flags, count, read_only, e) < 0)
@@ -120,21 +120,21 @@ int mount_device(const char *device, const char *fs_type, int target_fd, const c
 		/* File systems check most of their flags only here. */
 		if (errnum == EINVAL && count)
 			return err_set(e, ERR_INVALID_ARGUMENT,
-				       "cannot mount '%s' as %s with these mount flags: %s", device, fs_type,
-				       *words ? words : strerror(errnum));
-		err_sys(e, errnum, "cannot mount '%s' as %s%s%s", device, fs_type, *words ? ": " : "",
-			words);
+				       "cannot mount '%s' as %s with these mount flags: %s", device,
+				       fs_type, *words ? words : strerror(errnum));
+		err_sys(e, errnum, "cannot mount '%s' as %s%s%s", device, fs_type,
+			*words ? ": " : "", words);
 		if (errnum == EBUSY || errnum == EUCLEAN || errnum == EINVAL)
 			e->code = ERR_FAILED_PRECONDITION;
 		return -1;
 	}
-	auto_close int mount_fd = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC,
-					       attributes(flags, count, read_only));
+	auto_close int mount_fd =
+		(int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attributes(flags, count, read_only));
 	if (mount_fd < 0)
 		return err_sys(e, errno, "cannot mount '%s' as %s", device, fs_type);
-	return attach(mount_fd, target_fd) < 0 ? err_sys(e, errno, "cannot put the mount of '%s' in place",
-							 device) :
-						 0;
+	return attach(mount_fd, target_fd) < 0
+		       ? err_sys(e, errno, "cannot put the mount of '%s' in place", device)
+		       : 0;
 }
 
 int mount_bind(int source_fd, int target_fd, const char *const flags[], size_t count,
@@ -151,7 +151,8 @@ int mount_bind(int source_fd, int target_fd, const char *const flags[], size_t c
 		attr.attr_clr |= mount_flag_sort(flags[i]).clear;
 	if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
 		return err_sys(e, errno, "cannot set the flags of the bind mount");
-	return attach(tree, target_fd) < 0 ? err_sys(e, errno, "cannot put the bind mount in place") : 0;
+	return attach(tree, target_fd) < 0 ? err_sys(e, errno, "cannot put the bind mount in place")
+					   : 0;
 }
 
 int mount_remove(const char *path, struct err *e)
@@ -164,7 +165,8 @@ int mount_remove(const char *path, struct err *e)
 		return 0;
 	case EBUSY:
 		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "'%s' is in use: something still has a file or folder open there", path);
+			       "'%s' is in use: something still has a file or folder open there",
+			       path);
 	default:
 		return err_sys(e, errno, "cannot unmount '%s'", path);
 	}

@@ -45,9 +45,9 @@ static const struct {
 };
 
 /* With a value: an image or another device below, or the device itself. */
-static const char *const forbidden_keys[] = { "loop",	"offset", "sizelimit", "encryption",
-					      "source", "logdev", "rtdev",     "journal_path",
-					      "journal_dev" };
+static const char *const forbidden_keys[] = { "loop",	    "offset",	    "sizelimit",
+					      "encryption", "source",	    "logdev",
+					      "rtdev",	    "journal_path", "journal_dev" };
 
 struct mount_flag mount_flag_sort(const char *flag)
 {
@@ -57,7 +57,8 @@ struct mount_flag mount_flag_sort(const char *flag)
 		if (strcmp(words[i].word, flag) == 0)
 			return words[i].flag;
 	for (size_t i = 0; i < ARRAY_LEN(forbidden_keys); i++)
-		if (strlen(forbidden_keys[i]) == length && strncmp(forbidden_keys[i], flag, length) == 0)
+		if (strlen(forbidden_keys[i]) == length &&
+		    strncmp(forbidden_keys[i], flag, length) == 0)
 			return (struct mount_flag){ MOUNT_FLAG_FORBIDDEN, 0, 0 };
 	return (struct mount_flag){ MOUNT_FLAG_FILESYSTEM, 0, 0 };
 }
@@ -67,19 +68,22 @@ int mount_flags_check(const char *const flags[], size_t count, struct err *e)
 	enum { FLAGS_MAX = 64, LENGTH_MAX = 255 };
 
 	if (count > FLAGS_MAX)
-		return err_set(e, ERR_INVALID_ARGUMENT, "more than %d mount flags are given", FLAGS_MAX);
+		return err_set(e, ERR_INVALID_ARGUMENT, "more than %d mount flags are given",
+			       FLAGS_MAX);
 	for (size_t i = 0; i < count; i++) {
 		if (!*flags[i] || flags[i][0] == '=')
 			return err_set(e, ERR_INVALID_ARGUMENT, "a mount flag is empty");
 		if (strlen(flags[i]) > LENGTH_MAX || !text_is_clean(flags[i]) ||
 		    strpbrk(flags[i], ", \t"))
 			return err_set(e, ERR_INVALID_ARGUMENT,
-				       "mount flag %zu is too long, or holds a comma, a space or a control "
+				       "mount flag %zu is too long, or holds a comma, a space or a "
+				       "control "
 				       "character",
 				       i + 1);
 		if (mount_flag_sort(flags[i]).kind == MOUNT_FLAG_FORBIDDEN)
 			return err_set(e, ERR_INVALID_ARGUMENT,
-				       "mount flag '%s' is not allowed: it would undo the driver's own mount",
+				       "mount flag '%s' is not allowed: it would undo the driver's "
+				       "own mount",
 				       flags[i]);
 	}
 	return 0;

@@ -113,11 +113,12 @@ int mount_table_parse(const char *text, struct mount_table *ret_table, struct er
 		line++;
 		if (!parse_line(text, &entry)) {
 			entry_done(&entry);
-			return err_set(e, ERR_INTERNAL, "cannot understand line %u of mountinfo", line);
+			return err_set(e, ERR_INTERNAL, "cannot understand line %u of mountinfo",
+				       line);
 		}
 		if (table.count % 64 == 0)
-			table.entries =
-				xrealloc(table.entries, (table.count + 64) * sizeof(*table.entries));
+			table.entries = xrealloc(table.entries,
+						 (table.count + 64) * sizeof(*table.entries));
 		table.entries[table.count++] = entry;
 		text += strcspn(text, "\n");
 		text += *text == '\n';
@@ -192,7 +193,8 @@ const struct mount_entry *mount_table_covering(const struct mount_table *table, 
 		const char *target = table->entries[i].target;
 		size_t length = strcmp(target, "/") == 0 ? 0 : strlen(target);
 
-		if (strncmp(path, target, length) != 0 || (path[length] != '/' && path[length] != '\0'))
+		if (strncmp(path, target, length) != 0 ||
+		    (path[length] != '/' && path[length] != '\0'))
 			continue;
 		if (!best || length >= best_length) {
 			best = &table->entries[i];

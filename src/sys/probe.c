@@ -27,7 +27,8 @@ static int check_readable(int fd, const char *shown, off_t from, off_t length, s
 		}
 		if (got < 0)
 			return err_set(e, ERR_FAILED_PRECONDITION,
-				       "cannot read '%s' at byte %lld: %s; what is there is not known, and "
+				       "cannot read '%s' at byte %lld: %s; what is there is not "
+				       "known, and "
 				       "nothing is changed",
 				       shown, (long long)at, strerror(errno));
 	}
@@ -72,7 +73,8 @@ int probe_fd(int fd, const char *shown_name, struct probe *ret_probe, struct err
 	}
 	if (rc == -2)
 		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "'%s' holds more than one signature: what is there is not known, and nothing "
+			       "'%s' holds more than one signature: what is there is not known, "
+			       "and nothing "
 			       "is changed",
 			       shown_name);
 	if (rc < 0)

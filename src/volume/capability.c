@@ -27,22 +27,25 @@ int capability_check(const struct capability *capability, enum backend backend, 
 	if (capability->mode == ACCESS_UNKNOWN)
 		return err_set(e, ERR_INVALID_ARGUMENT, "volume capability has no access mode");
 	if (!mode_supported(capability->mode, backend))
-		return err_set(e, ERR_INVALID_ARGUMENT,
-			       backend == BACKEND_S3 ?
-				       "access mode %d is not supported by storage-backend 's3': two "
-				       "writers on one prefix lose data (use ReadWriteOnce, "
-				       "ReadWriteOncePod or ReadOnlyMany)" :
-				       "access mode %d is not supported by storage-backend 'local': the "
-				       "data lies on one node (use ReadWriteOnce or ReadWriteOncePod)",
-			       (int)capability->mode);
+		return err_set(
+			e, ERR_INVALID_ARGUMENT,
+			backend == BACKEND_S3
+				? "access mode %d is not supported by storage-backend 's3': two "
+				  "writers on one prefix lose data (use ReadWriteOnce, "
+				  "ReadWriteOncePod or ReadOnlyMany)"
+				: "access mode %d is not supported by storage-backend 'local': the "
+				  "data lies on one node (use ReadWriteOnce or ReadWriteOncePod)",
+			(int)capability->mode);
 	if (capability->block && backend == BACKEND_S3)
-		return err_set(e, ERR_INVALID_ARGUMENT,
-			       "storage-backend 's3' has no raw block volumes: use volumeMode Filesystem");
+		return err_set(
+			e, ERR_INVALID_ARGUMENT,
+			"storage-backend 's3' has no raw block volumes: use volumeMode Filesystem");
 	if (!capability->block && *capability->fs_type && backend == BACKEND_LOCAL &&
 	    !fs_type_parse(capability->fs_type, &ignored))
-		return err_set(e, ERR_INVALID_ARGUMENT,
-			       "file system type '%s' is not supported: use 'ext4', 'ext3' or 'xfs'",
-			       capability->fs_type);
+		return err_set(
+			e, ERR_INVALID_ARGUMENT,
+			"file system type '%s' is not supported: use 'ext4', 'ext3' or 'xfs'",
+			capability->fs_type);
 	return mount_flags_check(capability->flags, capability->flag_count, e);
 }
 
@@ -50,9 +53,10 @@ int capability_fits(const struct capability *capability, bool block, enum fs_typ
 		    struct err *e)
 {
 	if (capability->block != block)
-		return err_set(e, ERR_INVALID_ARGUMENT,
-			       block ? "the volume was created as a raw block device, not for mounting" :
-				       "the volume was created for mounting, not as a raw block device");
+		return err_set(
+			e, ERR_INVALID_ARGUMENT,
+			block ? "the volume was created as a raw block device, not for mounting"
+			      : "the volume was created for mounting, not as a raw block device");
 	if (!block && *capability->fs_type &&
 	    strcmp(capability->fs_type, fs_type_name(fs_type)) != 0)
 		return err_set(e, ERR_INVALID_ARGUMENT,

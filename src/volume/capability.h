@@ -35,8 +35,8 @@ struct capability {
 /*
  * Whether a volume of this backend can be used so. INVALID_ARGUMENT says what is not supported.
  */
-int capability_check(const struct capability *capability, enum backend backend, struct err *e)
-	MUST_CHECK;
+int capability_check(const struct capability *capability, enum backend backend,
+		     struct err *e) MUST_CHECK;
 
 /*
  * Whether an existing volume, block or not, with this fsType, fits. INVALID_ARGUMENT otherwise.

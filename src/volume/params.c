@@ -33,14 +33,16 @@ static int unknown_key(const char *key, struct err *e)
 	const char *known[PARAM_COUNT];
 
 	if (!text_is_clean(key) || strlen(key) > 253)
-		return err_set(e, ERR_INVALID_ARGUMENT,
-			       "a StorageClass parameter's key is too long or holds control characters");
+		return err_set(
+			e, ERR_INVALID_ARGUMENT,
+			"a StorageClass parameter's key is too long or holds control characters");
 	for (int i = 0; i < PARAM_COUNT; i++)
 		known[i] = param_rules[i].key;
 	const char *near = nearest_word(key, known, PARAM_COUNT);
 	if (near)
 		return err_set(e, ERR_INVALID_ARGUMENT,
-			       "unknown StorageClass parameter '%s': did you mean '%s'?", key, near);
+			       "unknown StorageClass parameter '%s': did you mean '%s'?", key,
+			       near);
 	return err_set(e, ERR_INVALID_ARGUMENT, "unknown StorageClass parameter '%s'", key);
 }
 
@@ -61,8 +63,8 @@ static int take_pair(struct params *params, const struct text_pair *pair, struct
 			    text_is_clean(pair->value);
 		return err_set(e, ERR_INVALID_ARGUMENT,
 			       "StorageClass parameter '%s'%s%s%s is not valid: it must be %s",
-			       rule->key, show ? " = '" : "", show ? pair->value : "", show ? "'" : "",
-			       rule->expected);
+			       rule->key, show ? " = '" : "", show ? pair->value : "",
+			       show ? "'" : "", rule->expected);
 	}
 	if (params->value[which] && strcmp(params->value[which], pair->value) != 0)
 		return err_set(e, ERR_INVALID_ARGUMENT,
@@ -82,7 +84,8 @@ static void trim_slashes(char *path)
 static int finish(struct params *params, struct err *e)
 {
 	if (!params->value[PARAM_STORAGE_BACKEND])
-		params_set(params, PARAM_STORAGE_BACKEND, param_rules[PARAM_STORAGE_BACKEND].initial);
+		params_set(params, PARAM_STORAGE_BACKEND,
+			   param_rules[PARAM_STORAGE_BACKEND].initial);
 
 	enum backend backend = params_backend(params);
 	for (int i = 0; i < PARAM_COUNT; i++) {
@@ -91,14 +94,16 @@ static int finish(struct params *params, struct err *e)
 
 		if (params->value[i] && !ours && i != PARAM_FS_TYPE)
 			return err_set(e, ERR_INVALID_ARGUMENT,
-				       "StorageClass parameter '%s' does not apply to storage-backend '%s'",
+				       "StorageClass parameter '%s' does not apply to "
+				       "storage-backend '%s'",
 				       rule->key, params->value[PARAM_STORAGE_BACKEND]);
 		if (!params->value[i] && ours && rule->initial)
 			params_set(params, (enum param)i, rule->initial);
 	}
 	if (params->value[PARAM_LOCAL_PATH])
 		trim_slashes(params->value[PARAM_LOCAL_PATH]);
-	if (params->value[PARAM_LUKS_PBKDF] && strcmp(params->value[PARAM_LUKS_PBKDF], "pbkdf2") == 0 &&
+	if (params->value[PARAM_LUKS_PBKDF] &&
+	    strcmp(params->value[PARAM_LUKS_PBKDF], "pbkdf2") == 0 &&
 	    strtoul(params->value[PARAM_LUKS_PBKDF_ITERATIONS], NULL, 10) < 1000)
 		params_set(params, PARAM_LUKS_PBKDF_ITERATIONS, "600000");
 	return 0;

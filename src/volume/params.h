@@ -56,10 +56,10 @@ enum backend { BACKEND_LOCAL, BACKEND_S3 };
 /* One row of the table. `check` sees a non-empty clean text and says what is wrong with it. */
 struct param_rule {
 	const char *key;
-	const char *initial;	/* the default; NULL: unset */
-	unsigned backends;	/* 1u << enum backend */
+	const char *initial; /* the default; NULL: unset */
+	unsigned backends;   /* 1u << enum backend */
 	bool (*check)(const char *value);
-	const char *expected;	/* "'true' or 'false'", for the error sentence and the documents */
+	const char *expected; /* "'true' or 'false'", for the error sentence and the documents */
 };
 extern const struct param_rule param_rules[PARAM_COUNT];
 

@@ -169,9 +169,11 @@ static bool is_name(const char *v)
 }
 
 const struct param_rule param_rules[PARAM_COUNT] = {
-	[PARAM_STORAGE_BACKEND] = { "storage-backend", "local", BOTH, is_backend, "'local' or 's3'" },
+	[PARAM_STORAGE_BACKEND] = { "storage-backend", "local", BOTH, is_backend,
+				    "'local' or 's3'" },
 	[PARAM_LOCAL_PATH] = { "local-path", "/opt/local-path-provisioner", LOCAL, is_local_path,
-			       "an absolute path without '..' that is not /, /proc, /sys, /dev, /run, "
+			       "an absolute path without '..' that is not /, /proc, /sys, /dev, "
+			       "/run, "
 			       "/etc, /usr, /boot or kubelet's" },
 	[PARAM_FS_TYPE] = { "fsType", "ext4", LOCAL, is_fs_type, "'ext4', 'ext3' or 'xfs'" },
 	[PARAM_PASSPHRASE_KEY] = { "passphraseKey", "passphrase", BOTH, is_secret_key,
@@ -181,7 +183,8 @@ const struct param_rule param_rules[PARAM_COUNT] = {
 	[PARAM_ALLOCATION] = { "allocation", "thick", LOCAL, is_allocation, "'thick' or 'thin'" },
 	[PARAM_LUKS_CIPHER] = { "luks-cipher", "aes-xts-plain64", LOCAL, is_cipher,
 				"a dm-crypt cipher such as aes-xts-plain64" },
-	[PARAM_LUKS_KEY_SIZE] = { "luks-key-size", "512", LOCAL, is_key_size, "'256' or '512' bits" },
+	[PARAM_LUKS_KEY_SIZE] = { "luks-key-size", "512", LOCAL, is_key_size,
+				  "'256' or '512' bits" },
 	[PARAM_LUKS_SECTOR_SIZE] = { "luks-sector-size", "4096", LOCAL, is_sector_size,
 				     "'512' or '4096'" },
 	[PARAM_LUKS_PBKDF] = { "luks-pbkdf", "argon2id", LOCAL, is_pbkdf,
@@ -201,7 +204,8 @@ const struct param_rule param_rules[PARAM_COUNT] = {
 					"'true' or 'false'" },
 	[PARAM_S3_PATH_PREFIX] = { "s3-path-prefix", NULL, S3, is_prefix,
 				   "a relative path of at most 512 bytes without '..' or '//'" },
-	[PARAM_S3_SHARED_PREFIX] = { "s3-shared-prefix", "false", S3, is_flag, "'true' or 'false'" },
+	[PARAM_S3_SHARED_PREFIX] = { "s3-shared-prefix", "false", S3, is_flag,
+				     "'true' or 'false'" },
 	[PARAM_S3_ACCESS_KEY_SECRET_NAME] = { "s3-access-key-id-secret-name", NULL, S3, is_name,
 					      "the name of a Secret" },
 	[PARAM_S3_ACCESS_KEY_SECRET_NAMESPACE] = { "s3-access-key-id-secret-namespace", NULL, S3,

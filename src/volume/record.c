@@ -49,7 +49,8 @@ char *volume_record_format(const struct volume_record *record)
 	json_object_set_new(root, "block", json_boolean(record->block));
 	json_object_set_new(root, "adopted", json_boolean(record->adopted));
 	json_object_set_new(root, "node", json_string(record->node));
-	json_object_set_new(root, "capacityBytes", json_integer((json_int_t)record->capacity_bytes));
+	json_object_set_new(root, "capacityBytes",
+			    json_integer((json_int_t)record->capacity_bytes));
 	json_object_set_new(root, "dataOffsetBytes",
 			    json_integer((json_int_t)record->data_offset_bytes));
 	json_object_set_new(root, "luksUUID", json_string(record->luks_uuid));
@@ -130,8 +131,10 @@ static int read_params(const json_t *root, struct params *ret_params, struct err
 	json_t *value;
 
 	if (!json_is_object(object) || json_object_size(object) > PARAM_COUNT)
-		return err_set(e, ERR_INVALID_ARGUMENT, "field 'parameters' is missing or not valid");
-	json_object_foreach (object, key, value) {
+		return err_set(e, ERR_INVALID_ARGUMENT,
+			       "field 'parameters' is missing or not valid");
+	json_object_foreach(object, key, value)
+	{
 		if (!json_is_string(value))
 			return err_set(e, ERR_INVALID_ARGUMENT, "parameter '%s' is not text", key);
 		pairs[count++] = (struct text_pair){ key, json_string_value(value) };
@@ -165,9 +168,10 @@ int volume_record_parse(const char *text, const char *id, const char *shown,
 	if (!root)
 		return -1;
 	if (json_integer_value(json_object_get(root, "version")) > RECORD_VERSION)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "'%s' was written by a newer version of this driver: upgrade this node",
-			       shown);
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"'%s' was written by a newer version of this driver: upgrade this node",
+			shown);
 	read_text(&r, "volumeId", record.id, sizeof(record.id));
 	read_text(&r, "name", record.name, sizeof(record.name));
 	read_state(&r, &record.state);
@@ -182,11 +186,12 @@ int volume_record_parse(const char *text, const char *id, const char *shown,
 	if (!r.bad)
 		r.bad = find_contradiction(&record);
 	if (r.bad)
-		return err_set(e, ERR_FAILED_PRECONDITION, "'%s': field '%s' is missing or not valid",
-			       shown, r.bad);
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "'%s': field '%s' is missing or not valid", shown, r.bad);
 	if (strcmp(record.id, id) != 0)
-		return err_set(e, ERR_FAILED_PRECONDITION, "'%s' is the record of volume '%s', not of '%s'",
-			       shown, record.id, id);
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "'%s' is the record of volume '%s', not of '%s'", shown, record.id,
+			       id);
 	if (read_params(root, &record.params, e) < 0) {
 		e->code = ERR_FAILED_PRECONDITION;
 		return err_wrap(e, "'%s'", shown);

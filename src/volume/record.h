@@ -25,10 +25,10 @@ struct volume_record {
 	char id[VOLUME_ID_MAX + 1];
 	char name[VOLUME_ID_MAX + 1]; /* as CreateVolume was asked; "" for an adopted volume */
 	enum volume_state state;
-	bool block;		 /* raw block volume: no file system */
-	bool adopted;		 /* made by the Go driver */
+	bool block;		   /* raw block volume: no file system */
+	bool adopted;		   /* made by the Go driver */
 	char node[NODE_NAME_SIZE]; /* that holds the data */
-	uint64_t capacity_bytes; /* what the user can have; the image is larger by data_offset */
+	uint64_t capacity_bytes;   /* what the user can have; the image is larger by data_offset */
 	uint64_t data_offset_bytes;
 	char luks_uuid[UUID_SIZE]; /* from FORMATTING on */
 	char fs_uuid[UUID_SIZE];

@@ -63,6 +63,7 @@ class Server:
                                             env={**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=1"})
         self.said = self.process.stdout.readline().decode().strip()
         self.channels = []
+        self.is_over = False  # the test has ended it itself
 
     @property
     def pid(self):
@@ -155,7 +156,10 @@ def start(folder):
 
     yield starter
     for server in servers:
-        if not getattr(server, "is_over", False):
+        if not server.is_over:
+            # Whatever a test did to it: it is the same process, and an honest client is served.
+            assert server.process.poll() is None, server.log()[-4000:]
+            assert Client(server.channel()).probe(10)
             server.stop()
 
 

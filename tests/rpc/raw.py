@@ -38,8 +38,8 @@ def request_headers(path, **changes):
 class Raw:
     def __init__(self, path, hello=True, settings=b"", timeout=10):
         self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)  # blocking: with a timeout a full backlog would be an error
         self.sock.settimeout(timeout)
-        self.sock.connect(path)
         self.timeout = timeout
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.buffer = b""
@@ -47,6 +47,7 @@ class Raw:
         self.goaway = None
         self.streams = {}
         self.next_stream = 1
+        self.hello = hello
         if hello:
             self.send(PREFACE + frame(SETTINGS, 0, 0, settings))
 
@@ -102,7 +103,7 @@ class Raw:
     def note(self, kind, flags, stream, payload):
         if kind == GOAWAY:
             self.goaway = (struct.unpack(">I", payload[:4])[0], struct.unpack(">I", payload[4:8])[0])
-        elif kind == SETTINGS and not flags & ACK:
+        elif kind == SETTINGS and not flags & ACK and self.hello:
             self.send_quietly(frame(SETTINGS, ACK, 0))
         if not stream:
             return

@@ -21,16 +21,6 @@ def raw(server):
         yield connection
 
 
-@pytest.fixture(autouse=True)
-def still_alive(request):
-    """After every abuse an honest client gets its answer from the same process."""
-    yield
-    if "server" in request.fixturenames:
-        server = request.getfixturevalue("server")
-        assert server.process.poll() is None, server.log()[-2000:]
-        assert Client(server.channel()).probe()
-
-
 def test_well_formed(raw):
     """The reference: what the others deviate from."""
     seen = raw.call()
@@ -280,7 +270,7 @@ def test_continuation_flood(server, raw):
 
 
 def test_header_list_too_large(raw):
-    seen = raw.call(x_long="y" * 20000 if False else "z" * 15000, x_more="w" * 1300)
+    seen = raw.call(x_long="z" * 15000, x_more="w" * 1300)
     assert status(seen) == RESOURCE_EXHAUSTED and "16384" in seen["headers"]["grpc-message"]
     assert status(raw.call(x_long="z" * 10000)) == 0
 
@@ -328,7 +318,8 @@ def test_large_request_does_not_stall(raw):
     """The windows let a request of the limit through without waiting for updates."""
     raw.ping()
     stream = raw.headers(VALIDATE)
-    body = message(volume("large") + b"\x12\x84\x80\x20" + b"\x0a\xff\xff\x1f"[:0] + b"\x0a\x80\x80\x20"[:4] + b"y" * 524288)
+    unknown = b"\xfa\x07\x80\x80\x20" + b"y" * 524288  # field 127 of 512 KiB
+    body = message(volume("large") + unknown)
     for at in range(0, len(body), 16384):
         raw.data(stream, body[at:at + 16384], end=at + 16384 >= len(body))
     seen = raw.wait(stream)
@@ -491,6 +482,7 @@ def test_10000_connections(server):
     for i in range(10000):
         visit(i)
     until(lambda: server.descriptors() <= descriptors, what="no more descriptors than before")
+    assert len(server.lines(method="Probe", code="OK")) >= 2500 and "too many" not in server.log()
     assert server.rss_kib() - rss < 2048
 
 

@@ -50,7 +50,8 @@ static int count_in_memory(const char *text)
 		if (to - from > 256UL << 20) /* a sanitizer's shadow */
 			continue;
 		for (; from < to; from += size) {
-			ssize_t got = pread(memory, chunk, size, (off_t)from);
+			size_t wanted = to - from < size ? to - from : size;
+			ssize_t got = pread(memory, chunk, wanted, (off_t)from);
 
 			for (char *at = chunk; got > 0;) {
 				at = memmem(at, (size_t)(chunk + got - at), text, strlen(text));

@@ -9,8 +9,8 @@
 
 static void uint_takes_digits_only(void **state)
 {
-	static const char *const bad[] = { "", "-1", "+1", " 1", "1 ", "0x10", "1e3",
-					   "18446744073709551616" };
+	static const char *const bad[] = { "",	 "-1",	 "+1",	" 1",
+					   "1 ", "0x10", "1e3", "18446744073709551616" };
 	uint64_t value;
 
 	(void)state;
@@ -25,8 +25,8 @@ static void uint_takes_digits_only(void **state)
 
 static void size_knows_suffixes_and_overflow(void **state)
 {
-	static const char *const bad[] = { "", "G", "10X", "10Gib", "1.5G", "-1G", "99999999P",
-					   "10 G" };
+	static const char *const bad[] = { "",	   "G",	  "10X",       "10Gib",
+					   "1.5G", "-1G", "99999999P", "10 G" };
 	uint64_t bytes;
 
 	(void)state;
@@ -87,8 +87,8 @@ static void clean_text_is_utf8_without_controls(void **state)
 
 static void clean_path_has_no_tricks(void **state)
 {
-	static const char *const bad[] = { "", "a/b", "/a/../b", "/a/./b", "/..", "//a", "/a//b",
-					   "/a\n" };
+	static const char *const bad[] = { "",	  "a/b", "/a/../b", "/a/./b",
+					   "/..", "//a", "/a//b",   "/a\n" };
 	char name[300], path[400];
 
 	(void)state;

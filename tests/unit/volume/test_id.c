@@ -8,8 +8,8 @@
 
 static void bad_ids_are_refused(void **state)
 {
-	static const char *const bad[] = { "",	  "..",	  "a..b", "../x", "a/b", ".hidden",
-					   "-x",  "a b",  "a\nb", "\xff", "ä",	 "a\x01" };
+	static const char *const bad[] = { "",	 "..",	"a..b", "../x", "a/b", ".hidden",
+					   "-x", "a b", "a\nb", "\xff", "ä",   "a\x01" };
 	struct err e = { 0 };
 
 	(void)state;

@@ -100,7 +100,8 @@ static void keys_of_the_other_backend_are_refused(void **state)
 	(void)state;
 	assert_int_equal(PARSE(&params, &e, { "s3-bucket", "bucket" }), -1);
 	assert_non_null(strstr(e.msg, "s3-bucket"));
-	assert_int_equal(PARSE(&params, &e, { "storage-backend", "s3" }, { "local-path", "/data" }), -1);
+	assert_int_equal(PARSE(&params, &e, { "storage-backend", "s3" }, { "local-path", "/data" }),
+			 -1);
 	assert_non_null(strstr(e.msg, "local-path"));
 }
 
@@ -110,7 +111,8 @@ static void sidecar_keys_are_accepted(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	assert_int_equal(PARSE(&params, &e, { "csi.storage.k8s.io/node-stage-secret-name", "luks-secret" },
+	assert_int_equal(PARSE(&params, &e,
+			       { "csi.storage.k8s.io/node-stage-secret-name", "luks-secret" },
 			       { "csi.storage.k8s.io/pvc/name", "data" },
 			       { "csi.storage.k8s.io/fstype", "xfs" }),
 			 0);
@@ -124,9 +126,11 @@ static void one_file_system_under_two_names_must_agree(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	assert_int_equal(PARSE(&params, &e, { "fsType", "ext4" }, { "csi.storage.k8s.io/fstype", "xfs" }),
+	assert_int_equal(PARSE(&params, &e, { "fsType", "ext4" },
+			       { "csi.storage.k8s.io/fstype", "xfs" }),
 			 -1);
-	assert_int_equal(PARSE(&params, &e, { "fsType", "xfs" }, { "csi.storage.k8s.io/fstype", "xfs" }),
+	assert_int_equal(PARSE(&params, &e, { "fsType", "xfs" },
+			       { "csi.storage.k8s.io/fstype", "xfs" }),
 			 0);
 	params_done(&params);
 }

@@ -73,7 +73,8 @@ static void damaged_records_are_refused(void **state)
 		{ "\"capacityBytes\": 1073741824", "\"capacityBytes\": -1", "'capacityBytes'" },
 		{ "\"capacityBytes\": 1073741824", "\"capacityBytes\": 0", "'capacityBytes'" },
 		{ "\"capacityBytes\": 1073741824", "\"capacityBytes\": \"1\"", "'capacityBytes'" },
-		{ "\"volumeId\": \"pvc-1\"", "\"volumeId\": \"pvc-2\"", "record of volume 'pvc-2'" },
+		{ "\"volumeId\": \"pvc-1\"", "\"volumeId\": \"pvc-2\"",
+		  "record of volume 'pvc-2'" },
 		{ "\"version\": 1", "\"version\": 2", "newer version" },
 		{ "\"block\": false", "\"block\": 0", "'block'" },
 		{ "\"fsType\": \"ext4\"", "\"fsType\": \"ext9\"", "fsType" },
@@ -86,7 +87,8 @@ static void damaged_records_are_refused(void **state)
 		struct err e = { 0 };
 		char *text = with(damage[i].from, damage[i].to);
 
-		assert_int_equal(volume_record_parse(text, "pvc-1", "/x/volume.json", &record, &e), -1);
+		assert_int_equal(volume_record_parse(text, "pvc-1", "/x/volume.json", &record, &e),
+				 -1);
 		assert_int_equal(e.code, ERR_FAILED_PRECONDITION);
 		assert_non_null(strstr(e.msg, damage[i].named));
 		assert_non_null(strstr(e.msg, "/x/volume.json"));
