@@ -50,7 +50,7 @@ int lock_slot(int dir_fd, const char *prefix, unsigned slots, int64_t timeout_ms
 		for (unsigned i = 0; i < slots; i++) {
 			snprintf(name, sizeof(name), "%s.%u", prefix, i);
 			int fd = lock_try(dir_fd, name);
-			if (fd >= 0 || fd != -EWOULDBLOCK)
+			if (fd != -EWOULDBLOCK)
 				return fd;
 		}
 		if (clock_ms() >= end)

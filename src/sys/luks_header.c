@@ -81,7 +81,7 @@ static bool checksum_is_right(unsigned char *header, uint64_t size)
 {
 	unsigned char stored[HASH_SHA256_BYTES], computed[HASH_SHA256_BYTES];
 
-	if (strncmp((const char *)header + AT_ALGORITHM, "sha256", 32) != 0)
+	if (memcmp(header + AT_ALGORITHM, "sha256", sizeof("sha256")) != 0)
 		return false;
 	memcpy(stored, header + AT_CHECKSUM, sizeof(stored));
 	memset(header + AT_CHECKSUM, 0, CHECKSUM_BYTES);
