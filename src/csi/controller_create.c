@@ -141,66 +141,86 @@ static int check_existing(const Request *request, const struct volume_record *ex
 	return 0;
 }
 
-/* *ret_record is the record as it was found or is now; *ret_known: the store had one. */
-static int find_or_announce(const struct csi_service *service, const Request *request,
-			    const struct volume_record *wanted, struct volume_record *ret_record,
-			    bool *ret_known, struct err *e)
+/*
+ * The store may know the volume: then it must be the same. One that was ever formatted must have
+ * its record beside the data still, because making it anew would show an empty volume.
+ */
+static int check_known(const struct csi_service *service, const Request *request,
+		       const struct volume_record *known, const struct volume_record *wanted,
+		       struct err *e)
 {
-	auto_record struct volume_record existing = { 0 };
+	auto_record struct volume_record beside = { 0 };
+	bool formatted = known->state == VOLUME_FORMATTING || known->state == VOLUME_FORMATTED;
+
+	if (known->state == VOLUME_DELETING)
+		return 0; /* an unfinished deletion, which local_create() finishes */
+	if (check_existing(request, known, wanted, e) < 0)
+		return -1;
+	if (!formatted || local_load(&service->node, known->params.value[PARAM_LOCAL_PATH],
+				     known->id, &beside, e) == 0)
+		return 0;
+	if (e->code == ERR_NOT_FOUND)
+		e->code = ERR_FAILED_PRECONDITION;
+	return err_wrap(e, "volume '%s' was formatted, but its data cannot be found", known->id);
+}
+
+/* The store first: what a crash leaves behind is then known, and found by the next call. */
+static int announce(const struct csi_service *service, const struct volume_record *wanted,
+		    struct err *e)
+{
+	const char *local_path = wanted->params.value[PARAM_LOCAL_PATH];
 	uint64_t free_bytes;
 
-	*ret_known = store_get(service->store, wanted->id, &existing, e) == 0;
-	if (!*ret_known && e->code != ERR_NOT_FOUND)
-		return -1;
-	if (*ret_known && existing.state != VOLUME_DELETING) {
-		if (check_existing(request, &existing, wanted, e) < 0)
-			return -1;
-		volume_record_copy(&existing, ret_record);
-		return 0;
-	}
-	if (local_free_bytes(&service->node, wanted->params.value[PARAM_LOCAL_PATH], &free_bytes,
-			     e) < 0)
+	if (local_free_bytes(&service->node, local_path, &free_bytes, e) < 0)
 		return -1;
 	if (wanted->capacity_bytes > free_bytes)
 		return err_set(e, ERR_RESOURCE_EXHAUSTED,
 			       "no space for volume '%s' in '%s' on node '%s': %" PRIu64
 			       " bytes are asked for, %" PRIu64 " can be had",
-			       wanted->id, wanted->params.value[PARAM_LOCAL_PATH], service->node.id,
-			       wanted->capacity_bytes, free_bytes);
-	/* The store first: what a crash leaves behind is then known, and found by the next call. */
-	if (store_put(service->store, wanted, e) < 0)
+			       wanted->id, local_path, service->node.id, wanted->capacity_bytes,
+			       free_bytes);
+	return store_put(service->store, wanted, e);
+}
+
+/* The record beside the data, and the store's mirror of it, as one. */
+static int ensure_volume(const struct csi_service *service, const Request *request,
+			 const struct volume_record *wanted, struct volume_record *ret_made,
+			 struct err *e)
+{
+	auto_record struct volume_record known = { 0 };
+	bool is_known = store_get(service->store, wanted->id, &known, e) == 0;
+	struct err ignored;
+
+	if (!is_known && e->code != ERR_NOT_FOUND)
 		return -1;
-	volume_record_copy(wanted, ret_record);
-	return 0;
+	if (is_known ? check_known(service, request, &known, wanted, e) < 0
+		     : announce(service, wanted, e) < 0)
+		return -1;
+	if (local_create(&service->node, wanted, ret_made, e) < 0) {
+		if (!is_known && store_remove(service->store, wanted->id, &ignored) < 0)
+			log_warn("cannot take back the record of a failed create",
+				 KV("volume", wanted->id), KV("error", ignored.msg));
+		return -1;
+	}
+	/* Data of this name may have outlived a lost store: then its own record counts. */
+	if (check_existing(request, ret_made, wanted, e) < 0)
+		return -1;
+	return csi_mirror_record(service, is_known ? &known : wanted, ret_made, e);
 }
 
 int controller_create_volume(struct rpc_call *call, struct err *e)
 {
 	const Request *request = (const Request *)call->request;
 	struct csi_service *service = call->service;
-	auto_record struct volume_record wanted = { 0 }, announced = { 0 }, made = { 0 };
+	auto_record struct volume_record wanted = { 0 }, made = { 0 };
 	Csi__V1__CreateVolumeResponse reply = CSI__V1__CREATE_VOLUME_RESPONSE__INIT;
 	struct volume_message volume;
 	auto_close int lock = -1;
-	struct err ignored;
-	bool known;
 
 	if (take_request(request, service, &wanted, e) < 0 ||
 	    csi_lock_volume(service, wanted.id, &lock, e) < 0 ||
-	    find_or_announce(service, request, &wanted, &announced, &known, e) < 0)
+	    ensure_volume(service, request, &wanted, &made, e) < 0)
 		return -1;
-	if (local_create(&service->node, &announced, &made, e) < 0) {
-		if (!known && store_remove(service->store, wanted.id, &ignored) < 0)
-			log_warn("cannot take back the record of a failed create",
-				 KV("volume", wanted.id), KV("error", ignored.msg));
-		return -1;
-	}
-	/* Data of this name may have outlived a lost store: then its own record counts. */
-	if (check_existing(request, &made, &wanted, e) < 0)
-		return -1;
-	if (made.capacity_bytes != announced.capacity_bytes || made.state != announced.state)
-		if (store_put(service->store, &made, e) < 0)
-			return -1;
 	volume_message_fill(&volume, &made);
 	reply.volume = &volume.volume;
 	return rpc_call_reply(call, &reply.base, e);

@@ -1,4 +1,4 @@
-/* The table of methods, and the lock that volume operations share. */
+/* The table of methods, and what volume operations share: the lock and the mirror. */
 #include <errno.h>
 #include <string.h>
 
@@ -76,4 +76,13 @@ int csi_lock_volume(const struct csi_service *service, const char *id, int *ret_
 		return err_sys(e, -fd, "cannot lock volume '%s'", id);
 	*ret_fd = fd;
 	return 0;
+}
+
+int csi_mirror_record(const struct csi_service *service, const struct volume_record *known,
+		      const struct volume_record *now, struct err *e)
+{
+	auto_free char *before = volume_record_format(known);
+	auto_free char *after = volume_record_format(now);
+
+	return strcmp(before, after) == 0 ? 0 : store_put(service->store, now, e);
 }

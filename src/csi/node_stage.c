@@ -68,16 +68,6 @@ static int find_passphrase(const struct rpc_call *call, const struct params *par
 	return 0;
 }
 
-/* The store mirrors the record beside the data; it is written only when it differs. */
-static int mirror(struct csi_service *service, const struct volume_record *known,
-		  const struct volume_record *now, struct err *e)
-{
-	auto_free char *before = volume_record_format(known);
-	auto_free char *after = volume_record_format(now);
-
-	return strcmp(before, after) == 0 ? 0 : store_put(service->store, now, e);
-}
-
 int node_stage_volume(struct rpc_call *call, struct err *e)
 {
 	const Request *request = (const Request *)call->request;
@@ -107,7 +97,7 @@ int node_stage_volume(struct rpc_call *call, struct err *e)
 		rc = local_stage(&service->node, stage.params.value[PARAM_LOCAL_PATH], &stage, &now,
 				 e);
 	params_done(&stage.params);
-	if (rc < 0 || mirror(service, &known, &now, e) < 0)
+	if (rc < 0 || csi_mirror_record(service, &known, &now, e) < 0)
 		return -1;
 	return rpc_call_reply(call, &reply.base, e);
 }

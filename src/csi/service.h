@@ -31,6 +31,13 @@ size_t csi_methods(struct csi_service *service, struct rpc_method ret_methods[CS
 int csi_lock_volume(const struct csi_service *service, const char *id, int *ret_fd,
 		    struct err *e) MUST_CHECK;
 
+/*
+ * The store mirrors the record beside the data; it is written when `known` (what the store has)
+ * differs from `now`.
+ */
+int csi_mirror_record(const struct csi_service *service, const struct volume_record *known,
+		      const struct volume_record *now, struct err *e) MUST_CHECK;
+
 rpc_handler identity_get_plugin_info, identity_get_plugin_capabilities, identity_probe;
 rpc_handler controller_create_volume, controller_delete_volume, controller_validate_capabilities;
 rpc_handler controller_list_volumes, controller_get_capacity, controller_get_capabilities;

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "engine/local_mapping.h"
 #include "engine/local_volume.h"
 #include "sys/image.h"
 #include "sys/loop.h"

@@ -5,6 +5,7 @@
 #ifndef ENGINE_LOCAL_FORMAT_H
 #define ENGINE_LOCAL_FORMAT_H
 
+#include "engine/local_mapping.h"
 #include "engine/local_volume.h"
 #include "sys/loop.h"
 

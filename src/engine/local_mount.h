@@ -2,6 +2,7 @@
 #ifndef ENGINE_LOCAL_MOUNT_H
 #define ENGINE_LOCAL_MOUNT_H
 
+#include "engine/local_mapping.h"
 #include "engine/local_volume.h"
 #include "sys/mountinfo.h"
 

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "engine/local_mapping.h"
 #include "engine/local_mount.h"
 #include "sys/image.h"
 #include "sys/mount.h"

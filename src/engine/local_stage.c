@@ -9,8 +9,11 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "engine/local_format.h"
+#include "engine/local_mapping.h"
 #include "engine/local_mount.h"
 #include "sys/image.h"
+
+enum { STALE_LOOP_MS = 3000 };
 
 /* What one staging works on; kept together so that each step reads as a sentence. */
 struct staging {
@@ -28,8 +31,7 @@ static void staging_done(struct staging *s)
 {
 	struct err ignored;
 
-	/* The loop device is autoclear: it goes away with its mapping. */
-	if (s->opened_here && luks_close(s->volume.mapping, &ignored) < 0)
+	if (s->opened_here && local_mapping_close(s->volume.mapping, &s->mapping, &ignored) < 0)
 		log_warn("cannot close the mapping of a failed stage", KV("volume", s->volume.id),
 			 KV("error", ignored.msg));
 	cleanup_close(&s->image_fd);
@@ -76,48 +78,47 @@ static int open_image(struct staging *s, struct err *e)
 	return 0;
 }
 
-static int attach(struct staging *s, struct loop *ret_loop, struct err *e)
+/*
+ * The image must not be attached: a second loop device on it would be its end. The device of a
+ * worker that was killed goes away by itself, but not at once.
+ */
+static int check_not_attached(const struct staging *s, struct err *e)
 {
-	const char *sector = s->record.params.value[PARAM_LUKS_SECTOR_SIZE];
+	auto_loop struct loop loop = LOOP_NONE;
+	struct loop_backing backing;
+	struct err ignored;
 	bool found;
 
-	if (loop_find(&s->image, &found, ret_loop, e) < 0)
+	if (loop_find(&s->image, &found, &loop, e) < 0)
 		return -1;
-	if (found)
-		return err_set(
-			e, ERR_FAILED_PRECONDITION,
-			"'%s/%s' is attached to %s by something else than this driver: opening it "
-			"twice would destroy it; detach it with `losetup -d %s`",
-			s->volume.path, s->volume.image, ret_loop->path, ret_loop->path);
-	return loop_attach(s->image_fd, strcmp(sector, "512") == 0 ? 512 : 4096, false, ret_loop,
-			   e);
+	if (!found)
+		return 0;
+	if (loop_backing(loop.number, &backing, e) < 0)
+		return -1;
+	loop_close(&loop);
+	if (loop_wait_detached(loop.number, &backing, STALE_LOOP_MS, &ignored) == 0)
+		return 0;
+	return err_set(e, ERR_FAILED_PRECONDITION,
+		       "'%s/%s' is attached to %s by something else than this driver: opening it "
+		       "twice would destroy it; detach it with `losetup -d %s`",
+		       s->volume.path, s->volume.image, loop.path, loop.path);
 }
 
-/* Loop and mapping, formatting where the permit allows it. */
-static int ensure_mapping(struct staging *s, struct err *e)
+/* Loop and mapping, with the LUKS header made first where the permit allows it. */
+static int open_mapping(struct staging *s, struct err *e)
 {
 	auto_loop struct loop loop = LOOP_NONE;
 	auto_close int slot = -1;
-	bool active;
+	const char *sector = s->record.params.value[PARAM_LUKS_SECTOR_SIZE];
+	bool discard = params_flag(&s->record.params, PARAM_LUKS_DISCARD), active;
 
-	if (local_mapping_find(s->volume.mapping, s->record.luks_uuid, &s->image, &active,
-			       &s->mapping, e) < 0)
-		return -1;
-	if (active && s->record.state == VOLUME_FORMATTED)
-		return 0;
-	if (active) {
-		/* A crash between opening and FORMATTED: nobody has seen it mounted; begin again.
-		 */
-		if (luks_close(s->volume.mapping, e) < 0)
-			return -1;
-	}
 	if (local_format_check(&s->volume, &s->record, s->image_fd, e) < 0 ||
-	    local_kdf_slot(s->node, &slot, e) < 0 || attach(s, &loop, e) < 0 ||
+	    local_kdf_slot(s->node, &slot, e) < 0 || check_not_attached(s, e) < 0 ||
+	    loop_attach(s->image_fd, strcmp(sector, "512") == 0 ? 512 : 4096, false, &loop, e) <
+		    0 ||
 	    local_format_luks(&s->volume, &s->record, &loop, s->request->passphrase, e) < 0)
 		return -1;
-	if (luks_open(loop.path, s->volume.mapping,
-		      params_flag(&s->record.params, PARAM_LUKS_DISCARD), false,
-		      s->request->passphrase, e) < 0)
+	if (luks_open(loop.path, s->volume.mapping, discard, false, s->request->passphrase, e) < 0)
 		return local_passphrase_error(s->volume.id, e);
 	s->opened_here = true;
 
@@ -127,6 +128,23 @@ static int ensure_mapping(struct staging *s, struct err *e)
 	if (!active)
 		return err_set(e, ERR_INTERNAL, "mapping '%s' is gone right after it was opened",
 			       s->volume.mapping);
+	return 0;
+}
+
+static int ensure_mapping(struct staging *s, struct err *e)
+{
+	bool active;
+
+	if (local_mapping_find(s->volume.mapping, s->record.luks_uuid, &s->image, &active,
+			       &s->mapping, e) < 0)
+		return -1;
+	if (active && s->record.state == VOLUME_FORMATTED)
+		return 0;
+	/* A crash between opening and FORMATTED: nobody has seen it mounted; begin again. */
+	if (active && local_mapping_close(s->volume.mapping, &s->mapping, e) < 0)
+		return -1;
+	if (open_mapping(s, e) < 0)
+		return -1;
 	return local_format_fs(&s->volume, &s->record, &s->mapping, e);
 }
 
@@ -167,6 +185,7 @@ int local_stage(const struct node *node, const char *local_path,
 		.request = request,
 		.volume = LOCAL_VOLUME_NONE,
 		.image_fd = -1,
+		.mapping = { .loop_number = -1 },
 	};
 
 	if (stage(&s, local_path, e) < 0)

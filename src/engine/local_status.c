@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "engine/local_mapping.h"
 #include "engine/local_mount.h"
 #include "sys/image.h"
 

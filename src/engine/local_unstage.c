@@ -2,11 +2,9 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "engine/local_mapping.h"
 #include "engine/local_mount.h"
-#include "sys/loop.h"
 #include "sys/mount.h"
-
-enum { DETACH_WAIT_MS = 10000 };
 
 static int check_not_published(const struct mount_table *mounts, const struct dm_info *mapping,
 			       const char *staging, const char *id, struct err *e)
@@ -35,24 +33,6 @@ static int check_staging(const struct mount_entry *mount, const struct dm_info *
 		target->path, mount->source, id);
 }
 
-/* Closes the mapping; its loop device is autoclear and must go with it. */
-static int close_mapping(const char *name, const struct dm_info *mapping, struct err *e)
-{
-	bool on_loop = mapping->loop_number >= 0, active;
-	unsigned number = (unsigned)mapping->loop_number;
-	struct loop_backing backing;
-	struct dm_info now;
-
-	if (on_loop && loop_backing(number, &backing, e) < 0)
-		return -1;
-	if (luks_close(name, e) < 0 || dm_find(name, &active, &now, e) < 0)
-		return -1;
-	if (active)
-		return err_set(e, ERR_INTERNAL, "mapping '%s' is still there after it was closed",
-			       name);
-	return on_loop ? loop_wait_detached(number, &backing, DETACH_WAIT_MS, e) : 0;
-}
-
 int local_unstage(const struct node *node, const char *id, const char *staging_path, struct err *e)
 {
 	auto_mount_table struct mount_table mounts = { 0 };
@@ -77,5 +57,5 @@ int local_unstage(const struct node *node, const char *id, const char *staging_p
 		return -1;
 	if (mount && mount_remove(target.path, e) < 0)
 		return -1;
-	return close_mapping(name, &mapping, e);
+	return local_mapping_close(name, &mapping, e);
 }

@@ -1,4 +1,4 @@
-/* The folder of a local volume: opening it, its record, and proof of its mapping. */
+/* The folder of a local volume: opening it, and its record. */
 #include "engine/local_volume.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/parse.h"
-#include "sys/loop.h"
+#include "sys/luks.h"
 
 #define RECORD_LIMIT (64 << 10)
 
@@ -162,36 +162,6 @@ int local_load(const struct node *node, const char *local_path, const char *id,
 			       volume.image, VOLUME_RECORD_NAME);
 	return err_set(e, ERR_NOT_FOUND, "volume '%s' does not exist in '%s' on node '%s'", id,
 		       local_path, node->id);
-}
-
-int local_mapping_find(const char *mapping, const char *luks_uuid, const struct stat *image,
-		       bool *ret_found, struct dm_info *ret_info, struct err *e)
-{
-	bool backed = false;
-
-	if (dm_find(mapping, ret_found, ret_info, e) < 0)
-		return -1;
-	if (!*ret_found)
-		return 0;
-	if (!dm_is_luks(ret_info, luks_uuid))
-		return err_set(
-			e, ERR_FAILED_PRECONDITION,
-			"mapping '%s' is open, but not with the LUKS UUID %s of this volume: it "
-			"is not touched",
-			mapping, luks_uuid);
-	if (ret_info->loop_number < 0)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "mapping '%s' does not lie on a loop device: it is not touched",
-			       mapping);
-	if (loop_is_backed_by((unsigned)ret_info->loop_number, image, &backed, e) < 0)
-		return -1;
-	if (!backed)
-		return err_set(
-			e, ERR_FAILED_PRECONDITION,
-			"mapping '%s' lies on /dev/loop%d, which is not backed by this volume's "
-			"image: it is not touched",
-			mapping, ret_info->loop_number);
-	return 0;
 }
 
 /* Opens local_path or, while it does not exist, the nearest parent that does. */

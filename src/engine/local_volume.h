@@ -8,7 +8,6 @@
 
 #include "base/err.h"
 #include "engine/local.h"
-#include "sys/dm.h"
 #include "volume/record.h"
 
 struct local_volume {
@@ -41,13 +40,5 @@ int local_record_write(const struct local_volume *volume, const struct volume_re
 /* Whether the image file is there. */
 int local_image_exists(const struct local_volume *volume, bool *ret_exists,
 		       struct err *e) MUST_CHECK;
-
-/*
- * The active mapping of the volume, if any, and proof that it is ours: its name, LUKS UUID
- * (`luks_uuid`) and, through its loop device, the inode of our image. FAILED_PRECONDITION when a
- * mapping of this name is something else.
- */
-int local_mapping_find(const char *mapping, const char *luks_uuid, const struct stat *image,
-		       bool *ret_found, struct dm_info *ret_info, struct err *e) MUST_CHECK;
 
 #endif

@@ -317,6 +317,17 @@ def test_total_of_requests_is_bounded(start):
         assert status(raw.wait(third)) == INTERNAL  # there was room again; it was not whole
 
 
+def test_worker_does_not_inherit_requests_of_others(server, raw):
+    """What is being received for one call is not in the memory of another's worker."""
+    marker = b"Qz8-unique-marker-%d" % time.monotonic_ns()
+    stream = raw.headers(VALIDATE)
+    raw.data(stream, message(marker, length=1000), end=False)
+    raw.ping()
+    assert Client(server.channel()).act("scan-" + marker.decode()[::-1]) == "hits=0"
+    raw.data(stream, b"\xfa\x07" + b"\0" * (998 - len(marker)))
+    assert status(raw.wait(stream)) == INVALID
+
+
 def test_large_request_does_not_stall(raw):
     """The windows let a request of the limit through without waiting for updates."""
     raw.ping()
