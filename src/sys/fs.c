@@ -54,8 +54,10 @@ static int run_tool(const char *const argv[], const char *what, const char *devi
 
 static int make_ext(const char *device, enum fs_type type, const char *uuid, struct err *e)
 {
-	/* No discard: the space of a thick volume stays reserved. No reserved blocks: a volume has
-	 * no root of its own. Errors make it read-only, which the condition then shows. */
+	/*
+	 * No discard: the space of a thick volume stays reserved. No reserved blocks: a volume has
+	 * no root of its own. Errors make it read-only, which the condition then shows.
+	 */
 	const char *const argv[] = { "mke2fs",
 				     "-F",
 				     "-q",
@@ -69,32 +71,10 @@ static int make_ext(const char *device, enum fs_type type, const char *uuid, str
 				     "remount-ro",
 				     "-E",
 				     "nodiscard,lazy_itable_init=1,lazy_journal_init=1",
-				     "-O",
-				     type == FS_EXT4 ? "^orphan_file,^metadata_csum_seed"
-						     : "has_journal",
 				     device,
 				     NULL };
-	const char *const plain[] = { "mke2fs",
-				      "-F",
-				      "-q",
-				      "-t",
-				      fs_type_name(type),
-				      "-m",
-				      "0",
-				      "-U",
-				      uuid,
-				      "-e",
-				      "remount-ro",
-				      "-E",
-				      "nodiscard,lazy_itable_init=1,lazy_journal_init=1",
-				      device,
-				      NULL };
-	struct err ignored;
 
-	/* An e2fsprogs that does not know the newer features needs no telling to leave them out. */
-	if (type == FS_EXT4 && run_tool(argv, "make an ext4 file system", device, &ignored) == 0)
-		return 0;
-	return run_tool(plain, "make an ext file system", device, e);
+	return run_tool(argv, "make an ext file system", device, e);
 }
 
 static int make_xfs(const char *device, const char *uuid, struct err *e)
