@@ -14,9 +14,6 @@
 
 enum { TOOL_MS = 9 * 60 * 1000 };
 
-/* An XFS that kernels since 5.10 mount, where this version of xfsprogs has the list. */
-static const char xfs_lts[] = "/usr/share/xfsprogs/mkfs/lts_5.10.conf";
-
 static const char *const names[] = { [FS_EXT4] = "ext4", [FS_EXT3] = "ext3", [FS_XFS] = "xfs" };
 
 const char *fs_type_name(enum fs_type type)
@@ -77,25 +74,39 @@ static int make_ext(const char *device, enum fs_type type, const char *uuid, str
 	return run_tool(argv, "make an ext file system", device, e);
 }
 
+/*
+ * Features that kernel 5.10 cannot mount, newest first, each with the version of xfsprogs that
+ * knows the word. A mkfs.xfs that does not know one refuses before it writes, and then does not
+ * use it either. (The lts_*.conf files would say the same, but Debian 12's are broken.)
+ */
+static const char *const xfs_without[] = {
+	"nrext64=0,exchange=0", /* 6.10 */
+	"nrext64=0",		/* 5.19 */
+	NULL,
+};
+
 static int make_xfs(const char *device, const char *uuid, struct err *e)
 {
-	char identity[64], options[128];
-	bool lts = access(xfs_lts, R_OK) == 0;
+	char identity[64];
+	int rc = -1;
 
 	snprintf(identity, sizeof(identity), "uuid=%s", uuid);
-	snprintf(options, sizeof(options), "options=%s", xfs_lts);
-	const char *const argv[] = { "mkfs.xfs",
-				     "-q",
-				     "-f",
-				     "-K",
-				     "-m",
-				     identity,
-				     lts ? "-c" : device,
-				     lts ? options : NULL,
-				     lts ? device : NULL,
-				     NULL };
+	for (size_t i = 0; rc < 0 && i < ARRAY_LEN(xfs_without); i++) {
+		const char *without = xfs_without[i];
+		const char *const argv[] = { "mkfs.xfs",
+					     "-q",
+					     "-f",
+					     "-K",
+					     "-m",
+					     identity,
+					     without ? "-i" : device,
+					     without,
+					     without ? device : NULL,
+					     NULL };
 
-	return run_tool(argv, "make an xfs file system", device, e);
+		rc = run_tool(argv, "make an xfs file system", device, e);
+	}
+	return rc;
 }
 
 int fs_make(const char *device, enum fs_type type, const char *uuid, struct err *e)
