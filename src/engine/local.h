@@ -87,6 +87,15 @@ int local_stage(const struct node *node, const char *local_path,
 		const struct stage_request *request, struct volume_record *ret_record,
 		struct err *e) MUST_CHECK;
 
+/*
+ * Writes a record for an image that has none (a volume of the Go driver, or a lost volume.json):
+ * its LUKS header must be whole and the passphrase must open it. Nothing else is written. The
+ * staging path of the request is not used. ALREADY_EXISTS when there is a record.
+ */
+int local_adopt_image(const struct node *node, const char *local_path,
+		      const struct stage_request *request, struct volume_record *ret_record,
+		      struct err *e) MUST_CHECK;
+
 /* Unmounts, closes and detaches, each verified. Needs neither record nor passphrase. */
 int local_unstage(const struct node *node, const char *id, const char *staging_path,
 		  struct err *e) MUST_CHECK;

@@ -79,3 +79,23 @@ int local_adopt(const struct node *node, const struct local_volume *volume,
 	volume_record_copy(&record, ret_record);
 	return 0;
 }
+
+int local_adopt_image(const struct node *node, const char *local_path,
+		      const struct stage_request *request, struct volume_record *ret_record,
+		      struct err *e)
+{
+	auto_local_volume struct local_volume volume = LOCAL_VOLUME_NONE;
+	auto_record struct volume_record existing = { 0 };
+	bool found;
+
+	if (local_volume_open(node, local_path, request->id, false, &volume, e) < 0)
+		return -1;
+	if (volume.dir_fd < 0)
+		return err_set(e, ERR_NOT_FOUND, "'%s' does not exist", volume.path);
+	if (local_record_read(&volume, &found, &existing, e) < 0)
+		return -1;
+	if (found)
+		return err_set(e, ERR_ALREADY_EXISTS, "'%s/%s' is there already", volume.path,
+			       VOLUME_RECORD_NAME);
+	return local_adopt(node, &volume, request, ret_record, e);
+}

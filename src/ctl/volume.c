@@ -1,0 +1,106 @@
+/* lcw volume list | show: what the store knows, and what the node sees. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "ctl/ctl.h"
+#include "ctl/node.h"
+
+static json_t *volume_json(const struct volume_record *record, const struct condition *condition)
+{
+	auto_free char *text = volume_record_format(record);
+	struct err ignored;
+	json_t *volume = json_parse_object(text, "record", &ignored);
+
+	json_object_set_new(volume, "abnormal", json_boolean(condition->abnormal));
+	json_object_set_new(volume, "condition", json_string(condition->message));
+	return volume;
+}
+
+static void print_row(const struct volume_record *record, const struct condition *condition)
+{
+	printf("%-44s %-10s %-6s %14" PRIu64 " %-16s %s%s\n", record->id,
+	       volume_state_name(record->state),
+	       record->block ? "block" : fs_type_name(params_fs_type(&record->params)),
+	       record->capacity_bytes, record->node, condition->abnormal ? "ABNORMAL: " : "",
+	       condition->message);
+}
+
+/* Adds one volume to the output. A damaged record is told and does not hide the others. */
+static bool list_one(struct store *store, const struct node *node, const char *id, json_t *list)
+{
+	auto_record struct volume_record record = { 0 };
+	struct condition condition;
+	struct err e = { 0 };
+
+	if (store_get(store, id, &record, &e) < 0) {
+		fprintf(stderr, "lcw: %s\n", e.msg);
+		return false;
+	}
+	local_condition(node, &record, &condition);
+	if (list)
+		json_array_append_new(list, volume_json(&record, &condition));
+	else
+		print_row(&record, &condition);
+	return true;
+}
+
+int ctl_volume_list(const struct ctl *ctl, int count, char *words[], struct err *e)
+{
+	auto_ctl_node struct ctl_node node = CTL_NODE_NONE;
+	char **ids = NULL;
+	size_t id_count = 0;
+	bool more, all = true;
+
+	(void)words;
+	if (count != 0)
+		return err_set(e, ERR_INVALID_ARGUMENT, "`lcw volume list` takes no names");
+	if (ctl_node_open(ctl, &node, e) < 0 ||
+	    store_list(node.store, "", 0, &ids, &id_count, &more, e) < 0)
+		return -1;
+	auto_json json_t *list = ctl->json ? json_array() : NULL;
+	if (!list)
+		printf("%-44s %-10s %-6s %14s %-16s %s\n", "VOLUME", "STATE", "TYPE", "BYTES",
+		       "NODE", "CONDITION");
+	for (size_t i = 0; i < id_count; i++)
+		all = list_one(node.store, &node.node, ids[i], list) && all;
+	store_ids_free(ids, id_count);
+	if (list) {
+		auto_free char *text = json_text(list);
+		fputs(text, stdout);
+	}
+	return all ? CTL_OK : CTL_FAILED;
+}
+
+int ctl_volume_show(const struct ctl *ctl, int count, char *words[], struct err *e)
+{
+	auto_ctl_node struct ctl_node node = CTL_NODE_NONE;
+	auto_record struct volume_record record = { 0 };
+	struct condition condition;
+
+	if (count != 1)
+		return err_set(e, ERR_INVALID_ARGUMENT, "`lcw volume show` takes one volume id");
+	if (volume_id_check(words[0], e) < 0 || ctl_node_open(ctl, &node, e) < 0 ||
+	    store_get(node.store, words[0], &record, e) < 0)
+		return -1;
+	local_condition(&node.node, &record, &condition);
+	if (ctl->json) {
+		auto_json json_t *volume = volume_json(&record, &condition);
+		auto_free char *text = json_text(volume);
+		fputs(text, stdout);
+		return CTL_OK;
+	}
+	printf("volume     %s\nstate      %s\ntype       %s\nbytes      %" PRIu64
+	       "\nnode       %s\nLUKS UUID  %s\ncreated    %s\ncondition  %s%s\n",
+	       record.id, volume_state_name(record.state),
+	       record.block ? "block" : fs_type_name(params_fs_type(&record.params)),
+	       record.capacity_bytes, record.node, record.luks_uuid, record.created,
+	       condition.abnormal ? "ABNORMAL: " : "", condition.message);
+	for (int i = 0; i < PARAM_COUNT; i++)
+		if (record.params.value[i])
+			printf("parameter  %s: %s\n", param_rules[i].key, record.params.value[i]);
+	return CTL_OK;
+}

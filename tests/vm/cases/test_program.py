@@ -1,0 +1,118 @@
+# time limit: 900
+"""The command line, the HTTP endpoint, and what the process costs."""
+import os
+import re
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+
+import csi_pb2 as csi
+import kernel
+import pytest
+from driver import Driver, until
+
+
+def run(driver, *arguments, **options):
+    return subprocess.run([driver.binary, *arguments], capture_output=True, text=True, timeout=30,
+                          **options)
+
+
+def test_help_and_version(driver):
+    text = run(driver, "--help")
+    assert text.returncode == 0
+    for option in ("--endpoint", "--node-id", "--state-dir", "--run-dir", "--store", "--host-root",
+                   "--allow-path", "--kubelet-dir", "--http-endpoint", "--rclone",
+                   "--mounter-endpoint", "--log-format", "--log-level", "--version", "--help"):
+        assert option in text.stdout
+    assert re.fullmatch(r"lukscryptwalker-csi \d+\.\d+\.\d+\n", run(driver, "--version").stdout)
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ([], "which role"), (["al"], "'all'"), (["all", "--endpiont=x"], "--endpoint"),
+    (["all", "--endpoint=tcp://1.2.3.4:5"], "unix://"), (["all", "--endpoint"], "needs a value"),
+    (["all", "--log-level=loud"], "--log-level"), (["all", "--store=etcd"], "--store"),
+    (["all", "--node-id=a b"], "--node-id"), (["all", "--allow-path=x"], "--allow-path"),
+    (["all", "--http-endpoint=x"], "--http-endpoint"), (["all", "node"], "unexpected")])
+def test_a_wrong_command_line_is_explained(driver, arguments, words):
+    done = run(driver, *arguments)
+    assert done.returncode == 2 and words in done.stderr
+
+
+def test_a_live_socket_is_refused_and_a_stale_one_replaced(driver):
+    second = Driver(f"{driver.base}/second", driver.binary)
+    second.socket = driver.socket
+    done = subprocess.run(second.command(), capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and driver.socket in done.stderr
+    assert driver.probe()
+    driver.kill()
+    assert os.path.exists(driver.socket)
+    driver.start()
+    assert driver.probe()
+
+
+def test_kubelet_folder_must_exist_for_a_node(driver):
+    done = run(driver, "node", "--store=dir", f"--endpoint=unix://{driver.base}/n.sock",
+               f"--state-dir={driver.base}/s", f"--run-dir={driver.base}/r", "--http-endpoint=",
+               f"--kubelet-dir={driver.base}/none")
+    assert done.returncode == 1 and "none" in done.stderr
+
+
+def test_u23_http_endpoint(driver):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    other = Driver(f"{driver.base}/http", driver.binary,
+                   options=[f"--http-endpoint=127.0.0.1:{port}", "--log-format=json"])
+    other.read_log_plain = other.read_log
+    other.read_log = lambda: other.read_log_plain().replace('"listening"', " listening ")
+    other.start()
+
+    def get(path):
+        return urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10).read().decode()
+    try:
+        assert get("/healthz") == "ok\n" and get("/readyz") == "ok\n"
+        other.probe()
+        other.controller.ListVolumes(csi.ListVolumesRequest(), timeout=60)
+        metrics = get("/metrics")
+        assert 'lukscryptwalker_rpc_total{method="ListVolumes",code="OK"} 1' in metrics
+        assert "lukscryptwalker_workers 0" in metrics
+        with pytest.raises(urllib.error.HTTPError):
+            get("/other")
+        held = [socket.create_connection(("127.0.0.1", port)) for _ in range(64)]
+        assert other.probe()
+        for connection in held:
+            connection.close()
+        until("the endpoint answers again", lambda: get("/healthz") == "ok\n")
+    finally:
+        assert other.stop() == 0
+
+
+def test_an_idle_driver_costs_less_than_4_mb(driver):
+    driver.probe()
+    assert kernel.rollup(driver.process.pid, "Pss") <= 4096
+
+
+def test_nothing_grows_over_10000_calls(driver):
+    def calls(count):
+        for _ in range(count):
+            driver.probe()
+    calls(500)
+    rss, descriptors = kernel.rollup(driver.process.pid, "Rss"), kernel.descriptors(driver.process.pid)
+    calls(10000)
+    assert kernel.rollup(driver.process.pid, "Rss") <= rss + 64
+    assert kernel.descriptors(driver.process.pid) == descriptors
+
+
+def test_nothing_grows_over_100_staged_volumes(driver):
+    volumes = [driver.create(f"pvc-{n:03d}", 16 << 20, allocation="thin") for n in range(100)]
+    driver.stage(volumes[0])
+    rss, descriptors = kernel.rollup(driver.process.pid, "Rss"), kernel.descriptors(driver.process.pid)
+    for volume in volumes[1:]:
+        driver.stage(volume)
+    assert len([name for name in kernel.mappings() if name.startswith("luks-pvc-")]) == 100
+    assert kernel.rollup(driver.process.pid, "Rss") <= rss + 128
+    assert kernel.descriptors(driver.process.pid) == descriptors
+    for volume in volumes:
+        driver.unstage(volume.volume_id)
+        driver.delete(volume.volume_id)
