@@ -1,4 +1,5 @@
 """Fixtures of the VM cases: a driver of its own for each test, and a look at what is left."""
+import contextlib
 import glob
 import hashlib
 import os
@@ -18,8 +19,8 @@ BINARY = os.path.join(os.environ["LCW_BUILD"], "lukscryptwalker-csi")
 SCRATCH = os.environ["SCRATCH"]
 
 
-@pytest.fixture
-def base():
+@contextlib.contextmanager
+def folder():
     path = tempfile.mkdtemp(dir=SCRATCH)
     yield path
     shutil.rmtree(path, ignore_errors=True)
@@ -37,8 +38,8 @@ def our_processes(path):
     return [folder for folder in found if folder != f"/proc/{os.getpid()}"]
 
 
-@pytest.fixture
-def driver(base):
+@contextlib.contextmanager
+def running_driver(base):
     """Started; afterwards it must end on SIGTERM, and nothing of ours may be left anywhere."""
     mounts, mappings, loops = set(kernel.mounts()), set(kernel.mappings()), set(kernel.loops())
     one = Driver(base, BINARY).start()
@@ -51,6 +52,19 @@ def driver(base):
     assert our_processes(one.base) == []
     assert glob.glob(f"{base}/**/.*.tmp", recursive=True) == []
     assert "ERROR: AddressSanitizer" not in one.read_log()
+
+
+@pytest.fixture
+def driver():
+    with folder() as base, running_driver(base) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def shared_driver():
+    """One for many tests that only ask and are refused."""
+    with folder() as base, running_driver(base) as one:
+        yield one
 
 
 class Refused:

@@ -10,7 +10,7 @@ import urllib.request
 import csi_pb2 as csi
 import kernel
 import pytest
-from driver import Driver, until
+from driver import Driver, block_capability, until
 
 
 def run(driver, *arguments, **options):
@@ -34,8 +34,8 @@ def test_help_and_version(driver):
     (["all", "--log-level=loud"], "--log-level"), (["all", "--store=etcd"], "--store"),
     (["all", "--node-id=a b"], "--node-id"), (["all", "--allow-path=x"], "--allow-path"),
     (["all", "--http-endpoint=x"], "--http-endpoint"), (["all", "node"], "unexpected")])
-def test_a_wrong_command_line_is_explained(driver, arguments, words):
-    done = run(driver, *arguments)
+def test_a_wrong_command_line_is_explained(shared_driver, arguments, words):
+    done = run(shared_driver, *arguments)
     assert done.returncode == 2 and words in done.stderr
 
 
@@ -105,11 +105,12 @@ def test_nothing_grows_over_10000_calls(driver):
 
 
 def test_nothing_grows_over_100_staged_volumes(driver):
-    volumes = [driver.create(f"pvc-{n:03d}", 16 << 20, allocation="thin") for n in range(100)]
-    driver.stage(volumes[0])
+    kind = block_capability()
+    volumes = [driver.create(f"pvc-{n:03d}", 1 << 20, kind, allocation="thin") for n in range(100)]
+    driver.stage(volumes[0], kind)
     rss, descriptors = kernel.rollup(driver.process.pid, "Rss"), kernel.descriptors(driver.process.pid)
     for volume in volumes[1:]:
-        driver.stage(volume)
+        driver.stage(volume, kind)
     assert len([name for name in kernel.mappings() if name.startswith("luks-pvc-")]) == 100
     assert kernel.rollup(driver.process.pid, "Rss") <= rss + 128
     assert kernel.descriptors(driver.process.pid) == descriptors

@@ -1,0 +1,63 @@
+"""lcw: the admin's command line over the same engine."""
+import json
+import os
+import subprocess
+
+import pytest
+
+
+@pytest.fixture
+def lcw(driver):
+    binary = os.path.join(os.environ["LCW_BUILD"], "lcw")
+
+    def run(*words, **options):
+        return subprocess.run([binary, *words, f"--state-dir={driver.base}/state",
+                               f"--run-dir={driver.base}/run", f"--node-id={driver.node}"],
+                              capture_output=True, text=True, timeout=60, **options)
+    return run
+
+
+def test_list_and_show(driver, lcw):
+    driver.create("pvc-1")
+    volume = driver.create("pvc-2")
+    driver.stage(volume)
+    table = lcw("volume", "list")
+    assert table.returncode == 0 and "pvc-1" in table.stdout and "open on this node" in table.stdout
+    rows = json.loads(lcw("volume", "list", "-o", "json").stdout)
+    assert [(row["volumeId"], row["state"]) for row in rows] == \
+        [("pvc-1", "reserved"), ("pvc-2", "formatted")]
+    shown = json.loads(lcw("volume", "show", "pvc-2", "-o", "json").stdout)
+    assert shown["parameters"]["fsType"] == "ext4" and not shown["abnormal"]
+    assert "LUKS UUID" in lcw("volume", "show", "pvc-2").stdout
+    driver.unstage("pvc-2")
+    driver.delete("pvc-1")
+    driver.delete("pvc-2")
+
+
+@pytest.mark.parametrize("words, status, text", [
+    (["volume", "lsit"], 2, "'list'"), (["volume"], 2, "which command"),
+    (["volume", "show", "none"], 1, "does not exist"), (["volume", "show", "../x"], 2, "volume id"),
+    (["volume", "list", "--colour"], 2, "--colour"), (["volume", "list", "-o", "xml"], 2, "-o")])
+def test_what_is_wrong_is_explained(lcw, words, status, text):
+    done = lcw(*words)
+    assert done.returncode == status and text in done.stderr, done.stderr
+
+
+def test_adopt_restores_a_lost_record(driver, lcw, refused, unchanged):
+    volume = driver.create("pvc-a")
+    driver.stage(volume)
+    driver.unstage("pvc-a")
+    os.remove(driver.record("pvc-a"))
+    with refused("FAILED_PRECONDITION", "lcw volume adopt pvc-a"):
+        driver.stage(volume)
+    with unchanged(driver.image("pvc-a")):
+        wrong = lcw("volume", "adopt", "pvc-a", "--passphrase-fd=0", input="wrong")
+        assert wrong.returncode == 1 and "does not open" in wrong.stderr
+        assert not os.path.exists(driver.record("pvc-a"))
+        done = lcw("volume", "adopt", "pvc-a", "--passphrase-fd=0", input="correct horse")
+        assert done.returncode == 0, done.stderr
+        again = lcw("volume", "adopt", "pvc-a", "--passphrase-fd=0", input="correct horse")
+        assert again.returncode == 1 and "already" in again.stderr
+    driver.stage(volume)
+    driver.unstage("pvc-a")
+    driver.delete("pvc-a")
