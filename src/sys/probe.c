@@ -18,19 +18,19 @@ static int check_readable(int fd, const char *shown, off_t from, off_t length, s
 {
 	static unsigned char bytes[STEP];
 
-	for (off_t at = from; at < from + length; at += STEP) {
+	for (off_t at = from; at < from + length;) {
 		ssize_t got = pread(fd, bytes, STEP, at);
 
-		if (got < 0 && errno == EINTR) {
-			at -= STEP;
+		if (got < 0 && errno == EINTR)
 			continue;
-		}
-		if (got < 0)
+		/* A read that meets a bad place ends short of it: the next one says so. */
+		if (got <= 0)
 			return err_set(e, ERR_FAILED_PRECONDITION,
 				       "cannot read '%s' at byte %lld: %s; what is there is not "
-				       "known, and "
-				       "nothing is changed",
-				       shown, (long long)at, strerror(errno));
+				       "known, and nothing is changed",
+				       shown, (long long)at,
+				       got < 0 ? strerror(errno) : "it ends there");
+		at += got;
 	}
 	return 0;
 }
