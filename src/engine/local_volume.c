@@ -17,8 +17,9 @@
 
 int local_path_check(const struct node *node, const char *local_path, struct err *e)
 {
-	if (path_is_within(local_path, node->kubelet.given) ||
-	    path_is_within(local_path, node->kubelet.resolved))
+	/* The role `controller` knows no kubelet folder: "" would hold every path. */
+	if (*node->kubelet.given && (path_is_within(local_path, node->kubelet.given) ||
+				     path_is_within(local_path, node->kubelet.resolved)))
 		return err_set(
 			e, ERR_INVALID_ARGUMENT,
 			"local-path '%s' lies in kubelet's folder: choose a folder of its own",
