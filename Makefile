@@ -2,7 +2,7 @@
 # `make help` lists them.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := build
-.PHONY: build demo test check bench fmt lint clean dev-setup help
+.PHONY: build demo test torture check bench fmt lint clean dev-setup help
 
 build: ## build/lukscryptwalker-csi and build/lcw; installs missing build packages first
 	@scripts/install-deps build
@@ -14,6 +14,10 @@ demo: build ## a guided tour on a real kernel
 
 test: ## everything; the last line is `N passed, N failed`
 	@scripts/test
+
+torture: build ## the long form of the tests: faults at every system call; takes hours
+	@scripts/install-deps test
+	@scripts/torture
 
 check: ## what needs neither a kernel nor a run: layers, layout, lint
 	@scripts/install-deps build test

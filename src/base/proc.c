@@ -17,6 +17,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
+enum { GRACE_MS = 3000 }; /* for a killed child to be gone */
+
 static const char *const folders[] = { "/usr/sbin", "/usr/bin", "/sbin", "/bin" };
 
 static int find_program(const char *name, char path[64], struct err *e)
@@ -35,7 +37,7 @@ static NORETURN void become(const char *path, const char *const argv[], int outp
 	static const char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
 						   "DM_DISABLE_UDEV=1", NULL };
 	sigset_t none;
-	int null = open("/dev/null", O_RDONLY);
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	/* The parent may have died before the request took effect. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -113,6 +115,32 @@ static bool collect(int pid_fd, int pipe_fd, int64_t end_ms, struct proc_result 
 	return ended;
 }
 
+/* Waits for a child that has ended or was killed. false: the kernel does not let it go. */
+static bool reap(pid_t pid, int pid_fd, siginfo_t *ret_info)
+{
+	struct pollfd fd = { .fd = pid_fd, .events = POLLIN };
+	int64_t end = clock_ms() + GRACE_MS;
+	int ready;
+
+	do {
+		int64_t left = end - clock_ms();
+
+		ready = poll(&fd, 1, left > 0 ? (int)left : 0);
+	} while (ready < 0 && errno == EINTR);
+	if (ready <= 0)
+		return false;
+	while (waitid(P_PID, (id_t)pid, ret_info, WEXITED) < 0 && errno == EINTR)
+		continue;
+	return true;
+}
+
+static int give_up(const char *name, int64_t timeout_ms, bool gone, struct err *e)
+{
+	return err_set(e, ERR_DEADLINE_EXCEEDED, "'%s' did not end within %lld s and was killed%s",
+		       name, (long long)(timeout_ms / 1000),
+		       gone ? "" : ", but waits in the kernel: the disk below does not answer");
+}
+
 int proc_run(const char *const argv[], int64_t timeout_ms, struct proc_result *ret_result,
 	     struct err *e)
 {
@@ -137,15 +165,18 @@ int proc_run(const char *const argv[], int64_t timeout_ms, struct proc_result *r
 	close(TAKE(write_end, -1));
 
 	pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	bool ended = pid_fd >= 0 && collect(pid_fd, read_end, clock_ms() + timeout_ms, ret_result);
+	if (pid_fd < 0) {
+		int errnum = errno;
+
+		kill(pid, SIGKILL);
+		return err_sys(e, errnum, "cannot watch '%s'", argv[0]);
+	}
+	bool ended = collect(pid_fd, read_end, clock_ms() + timeout_ms, ret_result);
 	if (!ended)
 		kill(pid, SIGKILL);
-	while (waitid(P_PID, (id_t)pid, &info, WEXITED) < 0 && errno == EINTR)
-		continue;
-	if (!ended)
-		return err_set(e, ERR_DEADLINE_EXCEEDED,
-			       "'%s' did not end within %lld s and was killed", argv[0],
-			       (long long)(timeout_ms / 1000));
+	bool gone = reap(pid, pid_fd, &info);
+	if (!ended || !gone)
+		return give_up(argv[0], timeout_ms, gone, e);
 	ret_result->exit_code = info.si_code == CLD_EXITED ? info.si_status : -1;
 	return 0;
 }

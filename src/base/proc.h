@@ -19,7 +19,8 @@ struct proc_result {
  * Runs argv[0] (looked up in a fixed path: /usr/sbin:/usr/bin:/sbin:/bin) and waits up to
  * timeout_ms; then kills it. A started program that ended is 0, whatever its exit code.
  * FAILED_PRECONDITION when the program does not exist, naming it; DEADLINE_EXCEEDED after the
- * timeout; INTERNAL otherwise.
+ * timeout, also where the kernel does not let the program die: then it is left behind, with the
+ * locks that it holds; INTERNAL otherwise.
  */
 int proc_run(const char *const argv[], int64_t timeout_ms, struct proc_result *ret_result,
 	     struct err *e) MUST_CHECK;

@@ -23,8 +23,8 @@ int fs_make(const char *device, enum fs_type type, const char *uuid, struct err 
  * a person must repair it, with the command to type. */
 int fs_check(const char *device, enum fs_type type, struct err *e) MUST_CHECK;
 
-/* Whether the file system on `device`, mounted at mount_path, is smaller than the device by more
- * than what the type leaves unused. */
+/* Whether the file system on `device`, mounted at mount_path, would grow on a device of this size:
+ * the types leave a small rest at the end unused. */
 int fs_needs_grow(const char *device, enum fs_type type, const char *mount_path,
 		  uint64_t device_bytes, bool *ret_yes, struct err *e) MUST_CHECK;
 

@@ -1,4 +1,4 @@
-/* The size that a mounted file system says it has. */
+/* The size that a mounted file system says it has, and the one that it could have. */
 #ifndef SYS_FS_SUPER_H
 #define SYS_FS_SUPER_H
 
@@ -6,11 +6,14 @@
 
 #include "sys/fs.h"
 
-/*
- * *ret_unit is the smallest step in which the type grows (an ext block group, an xfs allocation
- * group's minimum). FAILED_PRECONDITION when there is no such superblock.
- */
+struct fs_size {
+	uint64_t bytes;
+	uint64_t reach_bytes; /* where growing ends: a rest too small for a group stays unused */
+	uint64_t rest_bytes;  /* no such rest is larger */
+};
+
+/* FAILED_PRECONDITION when there is no such superblock. */
 int fs_super_size(const char *device, enum fs_type type, const char *mount_path,
-		  uint64_t *ret_bytes, uint64_t *ret_unit, struct err *e) MUST_CHECK;
+		  uint64_t device_bytes, struct fs_size *ret_size, struct err *e) MUST_CHECK;
 
 #endif

@@ -57,6 +57,10 @@ static int reserve(int fd, uint64_t from, uint64_t to, bool thin, struct err *e)
 			e, ERR_FAILED_PRECONDITION,
 			"the file system of local-path cannot reserve space: use a local-path on "
 			"ext4 or xfs, or allocation 'thin'");
+	if (rc < 0 && errno == EFBIG)
+		return err_set(e, ERR_RESOURCE_EXHAUSTED,
+			       "the file system of local-path cannot hold a file of %llu bytes",
+			       (unsigned long long)to);
 	return rc < 0 ? err_sys(e, errno, "cannot reserve %llu bytes for the image",
 				(unsigned long long)(to - from))
 		      : 0;
@@ -108,6 +112,12 @@ int image_open(int dir_fd, const char *name, int flags, int *ret_fd, struct err 
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_FAILED_PRECONDITION, "the image '%s' is not a regular file",
 			       name);
+	if (st.st_nlink != 1)
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"the image '%s' has %llu names (hard links): the driver would change "
+			"the file behind the others; copy it and leave one name",
+			name, (unsigned long long)st.st_nlink);
 	*ret_fd = TAKE(fd, -1);
 	return 0;
 }

@@ -32,7 +32,7 @@ static int open_loop(unsigned number, int flags, struct loop *ret_loop)
 	snprintf(loop.path, sizeof(loop.path), "/dev/loop%u", number);
 	loop.fd = open(loop.path, flags | O_CLOEXEC);
 	if (loop.fd < 0 && errno == ENOENT &&
-	    mknod(loop.path, S_IFBLK | 0600, makedev(LOOP_MAJOR, number)) == 0)
+	    (mknod(loop.path, S_IFBLK | 0600, makedev(LOOP_MAJOR, number)) == 0 || errno == EEXIST))
 		loop.fd = open(loop.path, flags | O_CLOEXEC);
 	if (loop.fd < 0)
 		return -errno;

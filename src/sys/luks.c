@@ -26,7 +26,10 @@ static void keep_line(int level, const char *line, void *data)
 	if (level != CRYPT_LOG_ERROR && level != CRYPT_LOG_NORMAL)
 		return;
 	snprintf(session->last_line, sizeof(session->last_line), "%s", line);
-	session->last_line[strcspn(session->last_line, "\n")] = '\0';
+	size_t length = strcspn(session->last_line, "\n");
+	while (length && session->last_line[length - 1] == '.')
+		length--;
+	session->last_line[length] = '\0';
 }
 
 static void session_done(struct session *session)
@@ -39,8 +42,8 @@ static void session_done(struct session *session)
 static int fail(const struct session *session, int rc, const char *what, const char *subject,
 		struct err *e)
 {
-	err_set(e, rc == -EPERM ? ERR_PERMISSION_DENIED : ERR_INTERNAL, "cannot %s '%s': %s", what,
-		subject, *session->last_line ? session->last_line : strerror(-rc));
+	err_set(e, ERR_INTERNAL, "cannot %s '%s': %s", what, subject,
+		*session->last_line ? session->last_line : strerror(-rc));
 	e->sys = -rc;
 	return -1;
 }
@@ -81,7 +84,6 @@ int luks_probe(const char *path, enum luks_probe *ret_probe, struct luks_header 
 		return -1;
 	if (*ret_probe == LUKS_ABSENT)
 		return 0;
-	/* Both copies are whole now, so the library has nothing to repair. */
 	if (open_session(path, &session, e) < 0 || load(&session, path, e) < 0)
 		return -1;
 	ret_header->sector_size = (unsigned)session.lib->crypt_get_sector_size(session.device);
@@ -137,21 +139,40 @@ int luks_format(const char *device, const char *uuid, const struct luks_params *
 	return rc < 0 ? fail(&session, rc, "make a LUKS2 header on", device, e) : 0;
 }
 
+/* The library opens what has one intact copy, and may mend the other: here a person decides. */
+static int check_copies(const char *path, struct err *e)
+{
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct luks_header header;
+	enum luks_probe kind;
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open '%s'", path);
+	if (luks_header_read(fd, &kind, &header, e) < 0)
+		return -1;
+	return kind == LUKS_PRESENT
+		       ? 0
+		       : err_set(e, ERR_FAILED_PRECONDITION, "'%s' has no LUKS header", path);
+}
+
 /* name NULL: the passphrase is only tried. */
 static int activate(const char *path, const char *name, uint32_t flags,
 		    const struct secret *passphrase, struct err *e)
 {
 	auto_session struct session session = { 0 };
 
-	if (open_session(path, &session, e) < 0 || load(&session, path, e) < 0)
+	if (check_copies(path, e) < 0 || open_session(path, &session, e) < 0 ||
+	    load(&session, path, e) < 0)
 		return -1;
 	/* With the key in a keyring of this process no later one could resize the mapping. */
 	session.lib->crypt_volume_key_keyring(session.device, 0);
 	int rc = session.lib->crypt_activate_by_passphrase(session.device, name, CRYPT_ANY_SLOT,
 							   secret_bytes(passphrase),
 							   secret_size(passphrase), flags);
-	if (rc == -ENOENT)
-		rc = -EPERM; /* no keyslot that a passphrase could open */
+	/* ENOENT: no keyslot that a passphrase could open. */
+	if (rc == -EPERM || rc == -ENOENT)
+		return err_set(e, ERR_PERMISSION_DENIED,
+			       "the passphrase does not open LUKS on '%s'", path);
 	if (rc == -ENOTSUP || rc == -ENODEV) {
 		fail(&session, rc, "open with dm-crypt", path, e);
 		e->code = ERR_FAILED_PRECONDITION;

@@ -85,6 +85,15 @@ static uint64_t attributes(const char *const flags[], size_t count, bool read_on
 	return all | (read_only ? MOUNT_ATTR_RDONLY : 0);
 }
 
+static size_t count_fs_flags(const char *const flags[], size_t count)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < count; i++)
+		found += mount_flag_sort(flags[i]).kind == MOUNT_FLAG_FILESYSTEM;
+	return found;
+}
+
 static int configure(int fs, const char *device, const char *const flags[], size_t count,
 		     bool read_only, struct err *e)
 {
@@ -118,13 +127,13 @@ int mount_device(const char *device, const char *fs_type, int target_fd, const c
 
 		kernel_words(fs, words);
 		/* File systems check most of their flags only here. */
-		if (errnum == EINVAL && count)
+		if (errnum == EINVAL && count_fs_flags(flags, count))
 			return err_set(e, ERR_INVALID_ARGUMENT,
 				       "cannot mount '%s' as %s with these mount flags: %s", device,
 				       fs_type, *words ? words : strerror(errnum));
 		err_sys(e, errnum, "cannot mount '%s' as %s%s%s", device, fs_type,
 			*words ? ": " : "", words);
-		if (errnum == EBUSY || errnum == EUCLEAN || errnum == EINVAL)
+		if (errnum == EBUSY || errnum == EUCLEAN || errnum == EBADMSG || errnum == EINVAL)
 			e->code = ERR_FAILED_PRECONDITION;
 		return -1;
 	}
@@ -149,8 +158,14 @@ int mount_bind(int source_fd, int target_fd, const char *const flags[], size_t c
 	/* What the flags do not speak of stays as it was staged. */
 	for (size_t i = 0; i < count; i++)
 		attr.attr_clr |= mount_flag_sort(flags[i]).clear;
-	if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-		return err_sys(e, errno, "cannot set the flags of the bind mount");
+	if ((attr.attr_set || attr.attr_clr) &&
+	    syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0) {
+		if (errno != ENOSYS)
+			return err_sys(e, errno, "cannot set the flags of the bind mount");
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "the kernel of this node cannot publish read-only or with mount "
+			       "flags: it is older than 5.12");
+	}
 	return attach(tree, target_fd) < 0 ? err_sys(e, errno, "cannot put the bind mount in place")
 					   : 0;
 }

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -40,26 +40,42 @@ static char *field(const char *text, size_t length)
 	return copy;
 }
 
-/* Splits off the next word, which may be empty at the end of the line. */
+/* Splits off the next word. One space is between two words, so a word may be empty. */
 static size_t next_word(const char **at, const char **ret_word)
 {
-	while (**at == ' ')
-		(*at)++;
+	*at += **at == ' ';
 	*ret_word = *at;
 	size_t length = strcspn(*at, " \n");
 	*at += length;
 	return length;
 }
 
+/* One decimal number and the character behind it. Not sscanf: it measures all of the text. */
+static bool take_number(const char **at, char behind, unsigned *ret_number)
+{
+	char *end;
+
+	if (**at < '0' || **at > '9')
+		return false;
+	unsigned long number = strtoul(*at, &end, 10);
+	if (*end != behind || number > INT_MAX)
+		return false;
+	*ret_number = (unsigned)number;
+	*at = end + 1;
+	return true;
+}
+
 static bool take_numbers(const char **at, struct mount_entry *entry)
 {
-	unsigned major, minor;
-	int used = 0;
+	unsigned id, parent_id, major, minor;
 
-	if (sscanf(*at, "%d %d %u:%u%n", &entry->id, &entry->parent_id, &major, &minor, &used) != 4)
+	if (!take_number(at, ' ', &id) || !take_number(at, ' ', &parent_id) ||
+	    !take_number(at, ':', &major) || !take_number(at, ' ', &minor))
 		return false;
+	(*at)--; /* each word takes the space before it */
+	entry->id = (int)id;
+	entry->parent_id = (int)parent_id;
 	entry->device = makedev(major, minor);
-	*at += used;
 	return true;
 }
 
@@ -105,6 +121,7 @@ static void entry_done(struct mount_entry *entry)
 int mount_table_parse(const char *text, struct mount_table *ret_table, struct err *e)
 {
 	auto_mount_table struct mount_table table = { 0 };
+	size_t room = 0;
 	unsigned line = 0;
 
 	while (*text) {
@@ -116,9 +133,10 @@ int mount_table_parse(const char *text, struct mount_table *ret_table, struct er
 			return err_set(e, ERR_INTERNAL, "cannot understand line %u of mountinfo",
 				       line);
 		}
-		if (table.count % 64 == 0)
-			table.entries = xrealloc(table.entries,
-						 (table.count + 64) * sizeof(*table.entries));
+		if (table.count == room) {
+			room = room ? 2 * room : 64;
+			table.entries = xrealloc(table.entries, room * sizeof(*table.entries));
+		}
 		table.entries[table.count++] = entry;
 		text += strcspn(text, "\n");
 		text += *text == '\n';

@@ -56,6 +56,9 @@ int probe_fd(int fd, const char *shown_name, struct probe *ret_probe, struct err
 	memset(ret_probe, 0, sizeof(*ret_probe));
 	if (!probe || size < 0)
 		return err_sys(e, errno ? errno : ENOMEM, "cannot look at '%s'", shown_name);
+	if (size == 0)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "'%s' is empty: it has no bytes to look at", shown_name);
 	off_t head = size < LOOKED_AT ? size : LOOKED_AT;
 	if (check_readable(fd, shown_name, 0, head, e) < 0 ||
 	    check_readable(fd, shown_name, size - head, head, e) < 0)
@@ -63,7 +66,9 @@ int probe_fd(int fd, const char *shown_name, struct probe *ret_probe, struct err
 	if (blkid_probe_set_device(probe, fd, 0, 0) < 0)
 		return err_sys(e, errno, "cannot look at '%s'", shown_name);
 	blkid_probe_enable_superblocks(probe, 1);
-	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID);
+	/* A superblock that does not fit its checksum is damaged, not absent. */
+	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID |
+							 BLKID_SUBLKS_BADCSUM);
 	blkid_probe_enable_partitions(probe, 1);
 
 	int rc = blkid_do_safeprobe(probe);
@@ -74,8 +79,7 @@ int probe_fd(int fd, const char *shown_name, struct probe *ret_probe, struct err
 	if (rc == -2)
 		return err_set(e, ERR_FAILED_PRECONDITION,
 			       "'%s' holds more than one signature: what is there is not known, "
-			       "and nothing "
-			       "is changed",
+			       "and nothing is changed",
 			       shown_name);
 	if (rc < 0)
 		return err_set(e, ERR_FAILED_PRECONDITION,

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "unit.h"
@@ -84,6 +85,18 @@ static void the_environment_is_clean(void **state)
 	assert_non_null(strstr(result.output, "LC_ALL=C"));
 }
 
+static void only_what_it_needs_is_open(void **state)
+{
+	struct proc_result result;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(RUN(&result, &e, 10000, "sh", "-c",
+			     "readlink /proc/$$/fd/* | grep -c null"),
+			 0);
+	assert_string_equal(result.output, "1");
+}
+
 static void a_signal_is_no_exit_code(void **state)
 {
 	struct proc_result result;
@@ -103,8 +116,11 @@ int main(void)
 		cmocka_unit_test(the_deadline_ends_a_program),
 		cmocka_unit_test(a_grandchild_that_holds_the_pipe_does_not_hang_us),
 		cmocka_unit_test(the_environment_is_clean),
+		cmocka_unit_test(only_what_it_needs_is_open),
 		cmocka_unit_test(a_signal_is_no_exit_code),
 	};
 
+	/* What whoever started this test left open is not the driver's doing. */
+	close_range(3, ~0u, 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,6 +108,11 @@ static void odd_images_are_refused(void **state)
 	assert_int_equal(symlinkat("/etc/passwd", folder.fd, "link"), 0);
 	assert_int_equal(image_open(folder.fd, "link", O_RDONLY, &fd, &e), -1);
 	assert_int_equal(e.code, ERR_FAILED_PRECONDITION);
+	assert_int_equal(image_create(folder.fd, "v.img", MI, true, &e), 0);
+	assert_int_equal(linkat(folder.fd, "v.img", folder.fd, "second", 0), 0);
+	assert_int_equal(image_open(folder.fd, "v.img", O_RDONLY, &fd, &e), -1);
+	assert_int_equal(e.code, ERR_FAILED_PRECONDITION);
+	assert_non_null(strstr(e.msg, "2 names"));
 	assert_int_equal(mkdirat(folder.fd, "dir", 0700), 0);
 	assert_int_equal(image_open(folder.fd, "dir", O_RDONLY, &fd, &e), -1);
 	assert_int_equal(e.code, ERR_FAILED_PRECONDITION);

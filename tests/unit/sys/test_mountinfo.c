@@ -1,6 +1,8 @@
 /* sys/mountinfo: the file that says what is mounted. */
 #include "sys/mountinfo.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
@@ -29,6 +31,8 @@ static void fields_are_read_and_unescaped(void **state)
 	assert_false(table.entries[1].shared);
 	assert_string_equal(table.entries[3].target, "/mnt/block\\x");
 	assert_string_equal(table.entries[3].type, "devtmpfs");
+	assert_string_equal(table.entries[3].source, "");
+	assert_string_equal(table.entries[3].super_options, "rw,size=4k");
 	mount_table_done(&table);
 }
 
@@ -49,9 +53,14 @@ static void the_topmost_mount_counts(void **state)
 
 static void broken_lines_are_refused_by_number(void **state)
 {
-	static const char *const bad[] = { "x\n", "1 2 3:4\n", "1 2 3:4 / / rw\n",
+	static const char *const bad[] = { "x\n",
+					   "1 2 3:4\n",
+					   "1 2 3:4 / / rw\n",
 					   "1 2 3:4 / / rw shared:1 -\n",
-					   "1 2 3 / / rw - ext4 d rw\n" };
+					   "1 2 3 / / rw - ext4 d rw\n",
+					   "1 2 -3:4 / / rw - ext4 d rw\n",
+					   "1 2 3:99999999999 / / rw - ext4 d rw\n",
+					   "\n1 2 3:4 / / rw - ext4 d rw\n" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -73,6 +82,25 @@ static void options_are_whole_words(void **state)
 	assert_false(mount_has_option("", "ro"));
 }
 
+static void a_long_table_is_read_whole(void **state)
+{
+	enum { LINES = 2000 };
+	char *lines = malloc(LINES * 128), *at = lines;
+	struct mount_table table = { 0 };
+	struct err e = { 0 };
+
+	(void)state;
+	for (int i = 0; i < LINES; i++)
+		at += sprintf(at,
+			      "%d 21 253:%d / /var/lib/kubelet/pods/%d rw shared:%d - ext4 d rw\n",
+			      i + 30, i % 256, i, i);
+	assert_int_equal(mount_table_parse(lines, &table, &e), 0);
+	assert_int_equal(table.count, LINES);
+	assert_string_equal(table.entries[LINES - 1].target, "/var/lib/kubelet/pods/1999");
+	mount_table_done(&table);
+	free(lines);
+}
+
 static void this_machine_can_be_read(void **state)
 {
 	struct mount_table table = { 0 };
@@ -91,6 +119,7 @@ int main(void)
 		cmocka_unit_test(the_topmost_mount_counts),
 		cmocka_unit_test(broken_lines_are_refused_by_number),
 		cmocka_unit_test(options_are_whole_words),
+		cmocka_unit_test(a_long_table_is_read_whole),
 		cmocka_unit_test(this_machine_can_be_read),
 	};
 
