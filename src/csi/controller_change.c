@@ -1,8 +1,40 @@
 /* DeleteVolume and ControllerExpandVolume. */
+#include "base/log.h"
 #include "csi/request.h"
 #include "csi/service.h"
 #include "csi/size.h"
 #include "rpc/call.h"
+
+/*
+ * The store says DELETING before anything goes, so that a folder which is missing later is known
+ * to have been deleted. A folder that is missing before may be on a disk that is not mounted.
+ */
+static int mark_deleting(const struct csi_service *service, struct volume_record *record,
+			 struct err *e)
+{
+	const char *local_path = record->params.value[PARAM_LOCAL_PATH];
+	bool present;
+
+	if (local_delete_check(&service->node, local_path, record->id, &present, e) < 0)
+		return -1;
+	if (record->state == VOLUME_DELETING || record->state == VOLUME_RESERVED)
+		return 0;
+	if (!present)
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"the data of volume '%s' cannot be found in '%s' on node '%s', so "
+			"nothing can be destroyed: is the disk of local-path mounted? If the "
+			"data are lost, `lcw volume forget %s` removes what is known of it",
+			record->id, local_path, service->node.id, record->id);
+	record->state = VOLUME_DELETING;
+	if (store_put(service->store, record, e) == 0)
+		return 0;
+	if (e->code != ERR_RESOURCE_EXHAUSTED)
+		return -1;
+	log_warn("no space in --state-dir to write down that a volume is being deleted: going on",
+		 KV("volume", record->id));
+	return 0;
+}
 
 int controller_delete_volume(struct rpc_call *call, struct err *e)
 {
@@ -18,9 +50,11 @@ int controller_delete_volume(struct rpc_call *call, struct err *e)
 		return -1;
 	if (store_get(service->store, id, &record, e) < 0)
 		return e->code == ERR_NOT_FOUND ? rpc_call_reply(call, &reply.base, e) : -1;
-	if (local_delete(&service->node, record.params.value[PARAM_LOCAL_PATH], id, e) < 0 ||
+	if (mark_deleting(service, &record, e) < 0 ||
+	    local_delete(&service->node, record.params.value[PARAM_LOCAL_PATH], id, e) < 0 ||
 	    store_remove(service->store, id, e) < 0)
 		return -1;
+	csi_forget_lock(service, id);
 	return rpc_call_reply(call, &reply.base, e);
 }
 

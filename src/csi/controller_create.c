@@ -152,8 +152,9 @@ static int check_known(const struct csi_service *service, const Request *request
 	auto_record struct volume_record beside = { 0 };
 	bool formatted = known->state == VOLUME_FORMATTING || known->state == VOLUME_FORMATTED;
 
-	if (known->state == VOLUME_DELETING)
-		return 0; /* an unfinished deletion, which local_create() finishes */
+	if (known->state == VOLUME_DELETING) /* unfinished: nobody may find the old data anew */
+		return local_delete(&service->node, known->params.value[PARAM_LOCAL_PATH],
+				    known->id, e);
 	if (check_existing(request, known, wanted, e) < 0)
 		return -1;
 	if (!formatted || local_load(&service->node, known->params.value[PARAM_LOCAL_PATH],

@@ -21,11 +21,14 @@ static int find_params(const Request *request, const struct csi_service *service
 
 	if (store_get(service->store, request->volume_id, known, e) == 0) {
 		params_copy(&known->params, &stage->params);
+		stage->known = known;
+		if (known->state == VOLUME_DELETING)
+			return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' is being deleted",
+				       known->id);
 		return 0;
 	}
 	if (e->code != ERR_NOT_FOUND)
 		return -1;
-	stage->may_adopt = true;
 	return request_pairs((void *const *)request->volume_context, request->n_volume_context,
 			     &pairs, &count, e) < 0
 		       ? -1

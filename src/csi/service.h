@@ -31,9 +31,13 @@ size_t csi_methods(struct csi_service *service, struct rpc_method ret_methods[CS
 int csi_lock_volume(const struct csi_service *service, const char *id, int *ret_fd,
 		    struct err *e) MUST_CHECK;
 
+/* Removes the file of a lock that is held, of a volume that is no more. */
+void csi_forget_lock(const struct csi_service *service, const char *id);
+
 /*
  * The store mirrors the record beside the data; it is written when `known` (what the store has)
- * differs from `now`.
+ * differs from `now`. Must succeed where the state differs: that a volume was formatted is known
+ * in two places. Otherwise the record beside the data is enough, and a failure is a warning.
  */
 int csi_mirror_record(const struct csi_service *service, const struct volume_record *known,
 		      const struct volume_record *now, struct err *e) MUST_CHECK;

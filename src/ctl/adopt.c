@@ -90,7 +90,7 @@ int ctl_volume_adopt(const struct ctl *ctl, int count, char *words[], struct err
 {
 	auto_ctl_node struct ctl_node node = CTL_NODE_NONE;
 	auto_secret struct secret *passphrase = NULL;
-	struct stage_request request = { .capability = { .fs_type = "" }, .may_adopt = true };
+	struct stage_request request = { .capability = { .fs_type = "" } };
 	char lock_name[VOLUME_NAME_SIZE];
 
 	if (count != 1)

@@ -54,8 +54,16 @@ int local_load(const struct node *node, const char *local_path, const char *id,
 	       struct volume_record *ret_record, struct err *e) MUST_CHECK;
 
 /*
+ * Whether the volume's data are there (*ret_present) and may be deleted. FAILED_PRECONDITION while
+ * it is mapped or attached, and when the image is not the one that the record speaks of: nothing
+ * is deleted because of its name. Changes nothing.
+ */
+int local_delete_check(const struct node *node, const char *local_path, const char *id,
+		       bool *ret_present, struct err *e) MUST_CHECK;
+
+/*
  * Crypto-erase, unlink, record and folder gone, in this order; a volume that is not there is
- * success. FAILED_PRECONDITION while the volume is mapped or attached; nothing is changed then.
+ * success. Checks first what local_delete_check() does.
  */
 int local_delete(const struct node *node, const char *local_path, const char *id,
 		 struct err *e) MUST_CHECK;
@@ -74,14 +82,15 @@ struct stage_request {
 	struct capability capability;
 	const struct secret *passphrase;
 	struct params params; /* of the volume context: used for an adopted volume only */
-	bool may_adopt;	      /* no record of this volume is known to the store */
+	const struct volume_record *known; /* the store's mirror; NULL: an image may be adopted */
 };
 
 /*
  * Makes the volume's file system appear at the staging path, or its mapping ready for a raw
  * block volume: loop, LUKS (format once or open), file system (make once or check), grow if
  * behind, mount, permissions. *ret_record is the record afterwards. What this call opened is
- * closed again when it fails.
+ * closed again when it fails. ALREADY_EXISTS when it is staged there with other mount flags;
+ * FAILED_PRECONDITION when the record is older than what the store knows.
  */
 int local_stage(const struct node *node, const char *local_path,
 		const struct stage_request *request, struct volume_record *ret_record,

@@ -24,6 +24,7 @@ struct staging {
 	int image_fd;
 	struct stat image;
 	struct dm_info mapping;
+	bool adopting;	  /* there is no volume.json yet */
 	bool opened_here; /* this call opened the mapping and closes it again when it fails */
 };
 
@@ -39,6 +40,28 @@ static void staging_done(struct staging *s)
 	volume_record_done(&s->record);
 }
 
+/*
+ * volume.json may have been restored from a backup that is older than the file system: the store
+ * remembers that the volume was formatted.
+ */
+static int check_not_rolled_back(const struct staging *s, struct err *e)
+{
+	const struct volume_record *known = s->request->known, *record = &s->record;
+	bool formatted = record->state == VOLUME_FORMATTED;
+
+	if (!known || known->state != VOLUME_FORMATTED || record->state == VOLUME_DELETING)
+		return 0;
+	if (formatted && strcmp(record->luks_uuid, known->luks_uuid) == 0)
+		return 0;
+	return err_set(e, ERR_FAILED_PRECONDITION,
+		       "volume '%s' was formatted with LUKS UUID %s, but '%s/%s' says '%s'%s%s: it "
+		       "is an old or foreign copy; put the right one back, or move it away and run "
+		       "`lcw volume adopt %s`",
+		       record->id, known->luks_uuid, s->volume.path, VOLUME_RECORD_NAME,
+		       volume_state_name(record->state), formatted ? " with UUID " : "",
+		       formatted ? record->luks_uuid : "", record->id);
+}
+
 static int load_record(struct staging *s, struct err *e)
 {
 	bool found, image;
@@ -50,12 +73,15 @@ static int load_record(struct staging *s, struct err *e)
 		return err_set(e, found ? ERR_FAILED_PRECONDITION : ERR_NOT_FOUND,
 			       "the image '%s/%s' does not exist on node '%s'", s->volume.path,
 			       s->volume.image, s->node->id);
-	if (!found && local_adopt(s->node, &s->volume, s->request, &s->record, e) < 0)
+	s->adopting = !found;
+	if (s->adopting && local_adopt(s->node, &s->volume, s->request, &s->record, e) < 0)
 		return -1;
 	if (strcmp(s->record.node, s->node->id) != 0)
 		return err_set(e, ERR_FAILED_PRECONDITION,
 			       "the data of volume '%s' is on node '%s', this is node '%s'",
 			       s->volume.id, s->record.node, s->node->id);
+	if (check_not_rolled_back(s, e) < 0)
+		return -1;
 	return capability_fits(&s->request->capability, s->record.block,
 			       params_fs_type(&s->record.params), e);
 }
@@ -64,7 +90,8 @@ static int open_image(struct staging *s, struct err *e)
 {
 	uint64_t needed = s->record.capacity_bytes + s->record.data_offset_bytes;
 
-	if (image_open(s->volume.dir_fd, s->volume.image, O_RDWR, &s->image_fd, e) < 0)
+	if (image_open(s->volume.dir_fd, s->volume.image, O_RDWR, &s->image_fd, e) < 0 ||
+	    image_check_single(s->image_fd, s->volume.image, e) < 0)
 		return -1;
 	if (fstat(s->image_fd, &s->image) < 0)
 		return err_sys(e, errno, "cannot look at '%s/%s'", s->volume.path, s->volume.image);
@@ -108,18 +135,17 @@ static int check_not_attached(const struct staging *s, struct err *e)
 static int open_mapping(struct staging *s, struct err *e)
 {
 	auto_loop struct loop loop = LOOP_NONE;
-	auto_close int slot = -1;
 	const char *sector = s->record.params.value[PARAM_LUKS_SECTOR_SIZE];
-	bool discard = params_flag(&s->record.params, PARAM_LUKS_DISCARD), active;
+	unsigned block_size = strcmp(sector, "512") == 0 ? 512 : 4096;
+	enum header_plan plan;
+	bool active;
 
-	if (local_format_check(&s->volume, &s->record, s->image_fd, e) < 0 ||
-	    local_kdf_slot(s->node, &slot, e) < 0 || check_not_attached(s, e) < 0 ||
-	    loop_attach(s->image_fd, strcmp(sector, "512") == 0 ? 512 : 4096, false, &loop, e) <
-		    0 ||
-	    local_format_luks(&s->volume, &s->record, &loop, s->request->passphrase, e) < 0)
+	if (local_format_check(&s->volume, &s->record, s->image_fd, &plan, e) < 0 ||
+	    check_not_attached(s, e) < 0 ||
+	    loop_attach(s->image_fd, block_size, false, &loop, e) < 0 ||
+	    local_format_open(s->node, &s->volume, &s->record, &loop, s->image_fd, plan,
+			      s->request->passphrase, e) < 0)
 		return -1;
-	if (luks_open(loop.path, s->volume.mapping, discard, false, s->request->passphrase, e) < 0)
-		return local_passphrase_error(s->volume.id, e);
 	s->opened_here = true;
 
 	if (local_mapping_find(s->volume.mapping, s->record.luks_uuid, &s->image, &active,
@@ -131,19 +157,31 @@ static int open_mapping(struct staging *s, struct err *e)
 	return 0;
 }
 
-static int ensure_mapping(struct staging *s, struct err *e)
+/* The passphrase has opened it: from now on there is a record. */
+static int finish_adoption(struct staging *s, struct err *e)
 {
-	bool active;
-
-	if (local_mapping_find(s->volume.mapping, s->record.luks_uuid, &s->image, &active,
-			       &s->mapping, e) < 0)
+	if (local_record_write(&s->volume, &s->record, e) < 0)
 		return -1;
-	if (active && s->record.state == VOLUME_FORMATTED)
-		return 0;
+	log_info("volume of the Go driver adopted", KV("volume", s->volume.id),
+		 KV("luksUUID", s->record.luks_uuid));
+	s->adopting = false;
+	return 0;
+}
+
+/* `active`: the mapping was found open. */
+static int ensure_mapping(struct staging *s, bool active, struct err *e)
+{
+	if (active && s->record.state == VOLUME_FORMATTED) {
+		if (!s->adopting)
+			return 0;
+		return local_adopt_try(s->node, &s->volume, s->request->passphrase, e) < 0
+			       ? -1
+			       : finish_adoption(s, e);
+	}
 	/* A crash between opening and FORMATTED: nobody has seen it mounted; begin again. */
 	if (active && local_mapping_close(s->volume.mapping, &s->mapping, e) < 0)
 		return -1;
-	if (open_mapping(s, e) < 0)
+	if (open_mapping(s, e) < 0 || (s->adopting && finish_adoption(s, e) < 0))
 		return -1;
 	return local_format_fs(&s->volume, &s->record, &s->mapping, e);
 }
@@ -151,7 +189,7 @@ static int ensure_mapping(struct staging *s, struct err *e)
 static int stage(struct staging *s, const char *local_path, struct err *e)
 {
 	struct target target;
-	bool mounted = false;
+	bool mounted = false, active;
 
 	if (target_parse(&s->node->kubelet, s->request->staging_path, "staging path", &target, e) <
 		    0 ||
@@ -160,13 +198,16 @@ static int stage(struct staging *s, const char *local_path, struct err *e)
 	if (s->volume.dir_fd < 0)
 		return err_set(e, ERR_NOT_FOUND, "volume '%s' does not exist in '%s' on node '%s'",
 			       s->request->id, local_path, s->node->id);
-	if (load_record(s, e) < 0 || open_image(s, e) < 0)
+	if (local_volume_lock(&s->volume, e) < 0 || load_record(s, e) < 0 || open_image(s, e) < 0 ||
+	    local_mapping_find(s->volume.mapping, s->record.luks_uuid, &s->image, &active,
+			       &s->mapping, e) < 0)
 		return -1;
 
-	/* Looked at before anything is opened: a wrong path must not cost a key derivation. */
-	if (!s->record.block && local_mount_precheck(&target, e) < 0)
+	/* Before anything is opened: a wrong path must not cost a key derivation, or more. */
+	if (!s->record.block && local_mount_precheck(&target, active ? &s->mapping : NULL,
+						     &s->request->capability, e) < 0)
 		return -1;
-	if (ensure_mapping(s, e) < 0 ||
+	if (ensure_mapping(s, active, e) < 0 ||
 	    local_grow_mapping(s->record.data_offset_bytes, (uint64_t)s->image.st_size, &s->mapping,
 			       s->volume.mapping, e) < 0)
 		return -1;

@@ -10,7 +10,9 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/lock.h"
 #include "base/parse.h"
+#include "sys/image.h"
 #include "sys/luks.h"
 
 #define RECORD_LIMIT (64 << 10)
@@ -63,6 +65,14 @@ static int refuse_path(const char *path, int errnum, struct err *e)
 	return err_sys(e, errnum, "cannot open the folder '%s'", path);
 }
 
+/* The name must be durable before anything is: a record without a folder would be lost. */
+static int make_folder(int parent_fd, const char *id)
+{
+	if (mkdirat(parent_fd, id, 0700) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	return fsync(parent_fd) < 0 ? -errno : 0;
+}
+
 int local_volume_open(const struct node *node, const char *local_path, const char *id, bool make,
 		      struct local_volume *ret_volume, struct err *e)
 {
@@ -81,8 +91,8 @@ int local_volume_open(const struct node *node, const char *local_path, const cha
 		rc = fd_mkdirs_beneath(root, local_path + 1, 0755);
 	if (rc == 0)
 		rc = open_below(root, local_path + 1, &volume.parent_fd);
-	if (rc == 0 && make && mkdirat(volume.parent_fd, id, 0700) < 0 && errno != EEXIST)
-		rc = -errno;
+	if (rc == 0 && make)
+		rc = make_folder(volume.parent_fd, id);
 	if (rc == 0)
 		rc = open_below(volume.parent_fd, id, &volume.dir_fd);
 	if (rc == -ENOENT && !make)
@@ -93,6 +103,18 @@ int local_volume_open(const struct node *node, const char *local_path, const cha
 	*ret_volume = volume;
 	volume = LOCAL_VOLUME_NONE;
 	return 0;
+}
+
+int local_volume_lock(const struct local_volume *volume, struct err *e)
+{
+	int rc = lock_folder(volume->dir_fd);
+
+	if (rc == -EWOULDBLOCK)
+		return err_set(e, ERR_ABORTED,
+			       "another process of this machine works on volume '%s' (its folder "
+			       "'%s' is locked): try again",
+			       volume->id, volume->path);
+	return rc < 0 ? err_sys(e, -rc, "cannot lock the folder '%s'", volume->path) : 0;
 }
 
 void local_volume_done(struct local_volume *volume)
@@ -142,6 +164,17 @@ int local_image_exists(const struct local_volume *volume, bool *ret_exists, stru
 	if (!*ret_exists && errno != ENOENT)
 		return err_sys(e, errno, "cannot look at '%s/%s'", volume->path, volume->image);
 	return 0;
+}
+
+int local_image_open(const struct local_volume *volume, int flags, int *ret_fd, struct err *e)
+{
+	if (image_open(volume->dir_fd, volume->image, flags, ret_fd, e) == 0)
+		return 0;
+	if (e->code == ERR_NOT_FOUND)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "the image '%s/%s' is missing: is the disk of local-path mounted?",
+			       volume->path, volume->image);
+	return err_wrap(e, "'%s'", volume->path);
 }
 
 int local_load(const struct node *node, const char *local_path, const char *id,

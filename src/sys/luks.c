@@ -169,10 +169,12 @@ static int activate(const char *path, const char *name, uint32_t flags,
 	int rc = session.lib->crypt_activate_by_passphrase(session.device, name, CRYPT_ANY_SLOT,
 							   secret_bytes(passphrase),
 							   secret_size(passphrase), flags);
-	/* ENOENT: no keyslot that a passphrase could open. */
-	if (rc == -EPERM || rc == -ENOENT)
-		return err_set(e, ERR_PERMISSION_DENIED,
-			       "the passphrase does not open LUKS on '%s'", path);
+	if (rc == -EPERM || rc == -ENOENT) {
+		err_set(e, ERR_PERMISSION_DENIED, "the passphrase does not open LUKS on '%s'",
+			path);
+		e->sys = -rc;
+		return -1;
+	}
 	if (rc == -ENOTSUP || rc == -ENODEV) {
 		fail(&session, rc, "open with dm-crypt", path, e);
 		e->code = ERR_FAILED_PRECONDITION;

@@ -115,8 +115,14 @@ static int read_copy(int fd, uint64_t at, const unsigned char magic[6], struct c
 	return 0;
 }
 
-static int find_secondary(int fd, struct copy *ret_copy, struct err *e)
+/*
+ * An intact primary copy says where the secondary is; without one it is looked for in every place
+ * that it can have. What lies in another place is the rest of an earlier header.
+ */
+static int find_secondary(int fd, const struct copy *first, struct copy *ret_copy, struct err *e)
 {
+	if (first->intact)
+		return read_copy(fd, first->size, secondary_magic, ret_copy, e);
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		if (read_copy(fd, sizes[i], secondary_magic, ret_copy, e) < 0)
 			return -1;
@@ -177,7 +183,8 @@ int luks_header_read(int fd, enum luks_probe *ret_probe, struct luks_header *ret
 			 (const char *)start + AT_UUID);
 		return 0;
 	}
-	if (read_copy(fd, 0, primary_magic, &first, e) < 0 || find_secondary(fd, &second, e) < 0)
+	if (read_copy(fd, 0, primary_magic, &first, e) < 0 ||
+	    find_secondary(fd, &first, &second, e) < 0)
 		return -1;
 	if (!first.found && !second.found)
 		return 0;
