@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/lock.h"
 #include "ctl/ctl.h"
 #include "ctl/node.h"
 
@@ -91,18 +90,15 @@ int ctl_volume_adopt(const struct ctl *ctl, int count, char *words[], struct err
 	auto_ctl_node struct ctl_node node = CTL_NODE_NONE;
 	auto_secret struct secret *passphrase = NULL;
 	struct stage_request request = { .capability = { .fs_type = "" } };
-	char lock_name[VOLUME_NAME_SIZE];
+	auto_close int lock = -1;
 
 	if (count != 1)
 		return err_set(e, ERR_INVALID_ARGUMENT, "`lcw volume adopt` takes one volume id");
 	request.id = words[0];
 	if (volume_id_check(request.id, e) < 0 || ctl_node_open(ctl, &node, e) < 0)
 		return -1;
-	volume_lock_name(request.id, lock_name);
-	auto_close int lock = lock_try(node.node.run_fd, lock_name);
-	if (lock < 0)
-		return err_set(e, ERR_ABORTED, "an operation on volume '%s' is running: try again",
-			       request.id);
+	if (ctl_lock_volume(&node, request.id, &lock, e) < 0)
+		return -1;
 	if ((ctl->passphrase_fd >= 0 ? read_passphrase(ctl->passphrase_fd, &passphrase, e)
 				     : ask_passphrase(&passphrase, e)) < 0)
 		return -1;

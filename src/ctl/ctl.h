@@ -21,6 +21,6 @@ struct ctl {
 /* One command: `words` are what follows its name. Returns an exit status, or -1 with `e`. */
 typedef int ctl_command(const struct ctl *ctl, int count, char *words[], struct err *e);
 
-ctl_command ctl_volume_list, ctl_volume_show, ctl_volume_adopt;
+ctl_command ctl_volume_list, ctl_volume_show, ctl_volume_adopt, ctl_volume_forget;
 
 #endif

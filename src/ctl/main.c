@@ -13,12 +13,15 @@ static const char help[] =
 	"usage: lcw volume list [options]\n"
 	"       lcw volume show ID [options]\n"
 	"       lcw volume adopt ID [--local-path=DIR] [--passphrase-fd=N] [options]\n"
+	"       lcw volume forget ID [options]\n"
 	"\n"
 	"list   all volumes that the store knows\n"
 	"show   one volume: its record and its condition\n"
 	"adopt  take over an image that has no record (of the Go driver, or whose volume.json was\n"
 	"       lost); its passphrase is read from descriptor N, or asked for. The image is not\n"
 	"       changed: only the record is written.\n"
+	"forget remove what the store knows of a volume whose data are lost, so that its\n"
+	"       PersistentVolume can go; refused while the data are there\n"
 	"\n"
 	"  -o json | -o table                    output of list and show\n"
 	"  --local-path=DIR                      default: what the store knows, else\n"
@@ -38,6 +41,7 @@ static const struct {
 	{ "list", ctl_volume_list },
 	{ "show", ctl_volume_show },
 	{ "adopt", ctl_volume_adopt },
+	{ "forget", ctl_volume_forget },
 };
 
 /* The value when `word` is NAME=VALUE, else NULL. */

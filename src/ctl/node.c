@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/lock.h"
 
 int ctl_node_open(const struct ctl *ctl, struct ctl_node *ret_node, struct err *e)
 {
@@ -29,4 +30,16 @@ void ctl_node_done(struct ctl_node *node)
 {
 	store_close(node->store);
 	cleanup_close(&node->node.run_fd);
+}
+
+int ctl_lock_volume(const struct ctl_node *node, const char *id, int *ret_fd, struct err *e)
+{
+	char name[VOLUME_NAME_SIZE];
+
+	volume_lock_name(id, name);
+	*ret_fd = lock_try(node->node.run_fd, name);
+	if (*ret_fd == -EWOULDBLOCK)
+		return err_set(e, ERR_ABORTED, "an operation on volume '%s' is running: try again",
+			       id);
+	return *ret_fd < 0 ? err_sys(e, -*ret_fd, "cannot lock volume '%s'", id) : 0;
 }

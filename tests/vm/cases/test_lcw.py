@@ -61,3 +61,17 @@ def test_adopt_restores_a_lost_record(driver, lcw, refused, unchanged):
     driver.stage(volume)
     driver.unstage("pvc-a")
     driver.delete("pvc-a")
+
+
+def test_forget_only_what_is_lost(driver, lcw, refused):
+    volume = driver.create("pvc-l")
+    driver.stage(volume)
+    driver.unstage("pvc-l")
+    there = lcw("volume", "forget", "pvc-l")
+    assert there.returncode == 1 and "are there" in there.stderr
+    os.rename(driver.data, driver.data + ".lost")
+    with refused("FAILED_PRECONDITION", "lcw volume forget pvc-l"):
+        driver.delete("pvc-l")
+    assert lcw("volume", "forget", "pvc-l").returncode == 0
+    driver.delete("pvc-l")
+    assert lcw("volume", "show", "pvc-l").returncode == 1
