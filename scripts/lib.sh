@@ -109,6 +109,24 @@ check_step() {
 	fi
 }
 
+# run_pytest BUILD ARGUMENT...: each test is a result, named "BUILD: ..."; logs in $STAGE_LOGS.
+run_pytest() {
+	local build=$1 log=$STAGE_LOGS/$1 status=0 outcome name reason
+	shift
+	timeout -k 10 1200 "$(scripts/tools python)" -m pytest -q -p no:cacheprovider --timeout 120 \
+		--junitxml "$log.xml" "$@" > "$log.log" 2>&1 || status=$?
+	if [ ! -s "$log.xml" ]; then
+		tail -n 25 "$log.log"
+		result fail "$build: pytest" "ended with status $status; see $log.log"
+		return
+	fi
+	scripts/test.d/junit-results "$log.xml" "$build: " > "$log.list"
+	while IFS=$'\t' read -r outcome name reason; do
+		result "$outcome" "$name" "$reason"
+	done < "$log.list"
+	[ "$status" = 0 ] || tail -n 60 "$log.log"
+}
+
 # Every shell script of the project, one per line.
 shell_scripts() {
 	grep -rlIE --exclude-dir='.git' --exclude-dir='build*' \

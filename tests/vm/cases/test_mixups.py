@@ -7,7 +7,7 @@ import subprocess
 
 import kernel
 import pytest
-from conftest import folder, running_driver
+from fixtures import folder, running_driver
 from driver import MODES, Driver, block_capability, mount_capability
 
 MIB = 1 << 20
