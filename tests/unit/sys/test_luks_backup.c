@@ -178,6 +178,8 @@ static void what_a_crash_left_is_destroyed(void **state)
 
 static void one_copy_brings_back_the_other(void **state)
 {
+	auto_secret struct secret *one = secret_of("one");
+	auto_secret struct secret *two = secret_of("two");
 	static const off_t places[] = { IN_PRIMARY, IN_SECONDARY };
 	struct luks_header header;
 	struct folder folder;
@@ -193,6 +195,10 @@ static void one_copy_brings_back_the_other(void **state)
 		assert_int_equal(luks_header_is_mendable(image, &mendable, &header, &e), 0);
 		assert_true(mendable);
 		assert_string_equal(header.uuid, LUKS_IMAGE_UUID);
+		assert_int_equal(luks_header_try(image, two, &e), -1);
+		assert_int_equal(e.code, ERR_PERMISSION_DENIED);
+		assert_int_equal(luks_header_try(image, one, &e), 0);
+		assert_false(luks_image_opens(image, "one"));
 		if (luks_header_mend(image, &e) < 0)
 			fail_msg("%s", e.msg);
 		assert_true(luks_image_opens(image, "one"));
