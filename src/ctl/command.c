@@ -10,14 +10,22 @@
 const struct ctl_command ctl_commands[] = {
 	{ "volume", "list", "", 0, ctl_volume_list, "all volumes that the store knows" },
 	{ "volume", "show", "ID", 1, ctl_volume_show, "one volume: its record and its condition" },
+	{ "volume", "check", "ID", 1, ctl_volume_check,
+	  "look at record, image, header, keyslots, backup and use of one volume" },
+	{ "volume", "expand", "ID SIZE", 2, ctl_volume_expand,
+	  "grow a volume, open or closed (in Kubernetes: change the claim instead)" },
 	{ "volume", "unlock-test", "ID", 1, ctl_volume_unlock_test,
 	  "whether a passphrase opens the volume and its header backup; opens nothing" },
+	{ "volume", "backup-header", "ID", 1, ctl_volume_backup_header,
+	  "make the backup of the LUKS header anew" },
 	{ "volume", "restore-header", "ID", 1, ctl_volume_restore_header,
 	  "bring back a damaged LUKS header from its second copy or from its backup" },
 	{ "volume", "adopt", "ID", 1, ctl_volume_adopt,
 	  "take over an image without a record (of the Go driver, or volume.json was lost)" },
 	{ "volume", "forget", "ID", 1, ctl_volume_forget,
 	  "remove what the store knows of a volume whose data are lost" },
+	{ "node", "doctor", "", 0, ctl_node_doctor,
+	  "whether this node can hold volumes, and what is left over on it" },
 };
 const size_t ctl_command_count = ARRAY_LEN(ctl_commands);
 

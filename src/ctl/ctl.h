@@ -29,7 +29,8 @@ struct ctl {
  * status, or -1 with `e`. */
 typedef int ctl_run(const struct ctl *ctl, char *words[], struct err *e);
 
-ctl_run ctl_volume_list, ctl_volume_show, ctl_volume_unlock_test, ctl_volume_restore_header,
-	ctl_volume_adopt, ctl_volume_forget;
+ctl_run ctl_volume_list, ctl_volume_show, ctl_volume_check, ctl_volume_backup_header,
+	ctl_volume_expand, ctl_volume_unlock_test, ctl_volume_restore_header, ctl_volume_adopt,
+	ctl_volume_forget, ctl_node_doctor;
 
 #endif
