@@ -108,7 +108,8 @@ static int take_request(const Request *request, const struct csi_service *servic
 			"storage-backend 's3' is not part of this version of the driver: use "
 			"'local'");
 	if (size_of_new(request->capacity_range, wanted, &wanted->capacity_bytes, e) < 0 ||
-	    local_path_check(&service->node, wanted->params.value[PARAM_LOCAL_PATH], e) < 0 ||
+	    local_path_check(&service->node, wanted->params.value[PARAM_LOCAL_PATH], wanted->id,
+			     e) < 0 ||
 	    check_topology(request->accessibility_requirements, &service->node, e) < 0)
 		return -1;
 
@@ -198,7 +199,11 @@ static int ensure_volume(const struct csi_service *service, const Request *reque
 		     : announce(service, wanted, e) < 0)
 		return -1;
 	if (local_create(&service->node, wanted, ret_made, e) < 0) {
-		if (!is_known && store_remove(service->store, wanted->id, &ignored) < 0)
+		/* A disk that was too full may never have room: then nothing may stay behind. */
+		bool ghost = !is_known ||
+			     (known.state == VOLUME_RESERVED && e->code == ERR_RESOURCE_EXHAUSTED);
+
+		if (ghost && store_remove(service->store, wanted->id, &ignored) < 0)
 			log_warn("cannot take back the record of a failed create",
 				 KV("volume", wanted->id), KV("error", ignored.msg));
 		return -1;
