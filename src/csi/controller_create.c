@@ -2,8 +2,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "csi/reply.h"
 #include "csi/request.h"
@@ -83,8 +83,6 @@ static int take_request(const Request *request, const struct csi_service *servic
 {
 	struct text_pair *pairs = NULL;
 	size_t count;
-	time_t now = time(NULL);
-	struct tm utc;
 
 	if (volume_id_from_name(request->name, wanted->id, e) < 0)
 		return -1;
@@ -116,8 +114,7 @@ static int take_request(const Request *request, const struct csi_service *servic
 	snprintf(wanted->name, sizeof(wanted->name), "%s", request->name);
 	snprintf(wanted->node, sizeof(wanted->node), "%s", service->node.id);
 	wanted->data_offset_bytes = LUKS_HEADER_BYTES;
-	gmtime_r(&now, &utc);
-	strftime(wanted->created, sizeof(wanted->created), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	clock_utc_text(wanted->created);
 	return 0;
 }
 
