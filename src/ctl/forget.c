@@ -25,14 +25,12 @@ static int check_lost(const struct ctl_node *node, const struct volume_record *r
 		       : 0;
 }
 
-int ctl_volume_forget(const struct ctl *ctl, int count, char *words[], struct err *e)
+int ctl_volume_forget(const struct ctl *ctl, char *words[], struct err *e)
 {
 	auto_ctl_node struct ctl_node node = CTL_NODE_NONE;
 	auto_record struct volume_record record = { 0 };
 	auto_close int lock = -1;
 
-	if (count != 1)
-		return err_set(e, ERR_INVALID_ARGUMENT, "`lcw volume forget` takes one volume id");
 	if (volume_id_check(words[0], e) < 0 || ctl_node_open(ctl, &node, e) < 0)
 		return -1;
 	if (ctl_lock_volume(&node, words[0], &lock, e) < 0 ||

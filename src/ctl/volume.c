@@ -48,7 +48,7 @@ static bool list_one(struct store *store, const struct node *node, const char *i
 	return true;
 }
 
-int ctl_volume_list(const struct ctl *ctl, int count, char *words[], struct err *e)
+int ctl_volume_list(const struct ctl *ctl, char *words[], struct err *e)
 {
 	auto_ctl_node struct ctl_node node = CTL_NODE_NONE;
 	char **ids = NULL;
@@ -56,8 +56,6 @@ int ctl_volume_list(const struct ctl *ctl, int count, char *words[], struct err 
 	bool more, all = true;
 
 	(void)words;
-	if (count != 0)
-		return err_set(e, ERR_INVALID_ARGUMENT, "`lcw volume list` takes no names");
 	if (ctl_node_open(ctl, &node, e) < 0 ||
 	    store_list(node.store, "", 0, &ids, &id_count, &more, e) < 0)
 		return -1;
@@ -75,16 +73,15 @@ int ctl_volume_list(const struct ctl *ctl, int count, char *words[], struct err 
 	return all ? CTL_OK : CTL_FAILED;
 }
 
-int ctl_volume_show(const struct ctl *ctl, int count, char *words[], struct err *e)
+int ctl_volume_show(const struct ctl *ctl, char *words[], struct err *e)
 {
 	auto_ctl_node struct ctl_node node = CTL_NODE_NONE;
 	auto_record struct volume_record record = { 0 };
 	struct condition condition;
+	bool stored;
 
-	if (count != 1)
-		return err_set(e, ERR_INVALID_ARGUMENT, "`lcw volume show` takes one volume id");
-	if (volume_id_check(words[0], e) < 0 || ctl_node_open(ctl, &node, e) < 0 ||
-	    store_get(node.store, words[0], &record, e) < 0)
+	if (ctl_node_open(ctl, &node, e) < 0 ||
+	    ctl_find_volume(ctl, &node, words[0], &record, &stored, e) < 0)
 		return -1;
 	local_condition(&node.node, &record, &condition);
 	if (ctl->json) {

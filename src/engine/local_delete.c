@@ -11,6 +11,7 @@
 #include "engine/local_mapping.h"
 #include "sys/image.h"
 #include "sys/loop.h"
+#include "sys/luks_backup.h"
 #include "sys/luks_header.h"
 
 int local_folder_remove(struct local_volume *volume, struct err *e)
@@ -131,7 +132,8 @@ int local_delete_opened(struct local_volume *volume, struct volume_record *recor
 	if (image_fd >= 0 && written &&
 	    image_erase_head(image_fd, record->data_offset_bytes, e) < 0)
 		return -1;
-	if (image_unlink(volume->dir_fd, volume->image, image_fd, e) < 0 ||
+	if (luks_backup_destroy(volume->dir_fd, e) < 0 ||
+	    image_unlink(volume->dir_fd, volume->image, image_fd, e) < 0 ||
 	    (written && dm_remove_unfinished(volume->mapping, e) < 0))
 		return -1;
 	return local_folder_remove(volume, e);

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "engine/local_backup.h"
 #include "sys/fs_super.h"
 #include "sys/image.h"
 #include "sys/luks_header.h"
@@ -276,6 +277,7 @@ int local_format_fs(const struct local_volume *volume, struct volume_record *rec
 	}
 	if (record->state == VOLUME_FORMATTED)
 		return 0;
+	local_backup_renew(volume, record);
 	record->state = VOLUME_FORMATTED;
 	return local_record_write(volume, record, e);
 }

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "engine/local_backup.h"
 #include "engine/local_format.h"
 #include "engine/local_mapping.h"
 #include "engine/local_mount.h"
@@ -211,6 +212,7 @@ static int stage(struct staging *s, const char *local_path, struct err *e)
 	    local_grow_mapping(s->record.data_offset_bytes, (uint64_t)s->image.st_size, &s->mapping,
 			       s->volume.mapping, e) < 0)
 		return -1;
+	local_backup_ensure(&s->volume, &s->record);
 	if (s->record.block)
 		return 0;
 	return local_mount_ensure(&s->record, &s->mapping, &target, &s->request->capability,

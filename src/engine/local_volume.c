@@ -249,8 +249,8 @@ int local_free_bytes(const struct node *node, const char *local_path, uint64_t *
 		return err_sys(e, errno, "cannot ask for free space in '%s'", local_path);
 
 	uint64_t free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
-	/* The LUKS header, and a little for the folder and record of the volume itself. */
-	uint64_t overhead = LUKS_HEADER_BYTES + (1 << 20);
+	/* The LUKS header, its backup, and a little for the folder and record of the volume. */
+	uint64_t overhead = 2 * LUKS_HEADER_BYTES + (1 << 20);
 	*ret_bytes = free_bytes > overhead ? (free_bytes - overhead) / 4096 * 4096 : 0;
 	return 0;
 }

@@ -134,9 +134,7 @@ static int find_secondary(int fd, const struct copy *first, struct copy *ret_cop
 
 static int judge(const struct copy *first, const struct copy *second, struct err *e)
 {
-	const char *advice =
-		"nothing is changed; look with `cryptsetup luksDump`, and repair it with "
-		"`cryptsetup repair`";
+	const char *advice = "nothing is changed; `lcw volume restore-header` brings it back";
 
 	if (!first->intact && !second->intact)
 		return err_set(e, ERR_FAILED_PRECONDITION,
@@ -193,5 +191,23 @@ int luks_header_read(int fd, enum luks_probe *ret_probe, struct luks_header *ret
 	*ret_probe = LUKS_PRESENT;
 	ret_header->version = 2;
 	snprintf(ret_header->uuid, sizeof(ret_header->uuid), "%.39s", first.uuid);
+	return 0;
+}
+
+int luks_header_is_mendable(int fd, bool *ret_yes, struct luks_header *ret_header, struct err *e)
+{
+	struct copy first, second;
+
+	*ret_yes = false;
+	if (read_copy(fd, 0, primary_magic, &first, e) < 0 ||
+	    find_secondary(fd, &first, &second, e) < 0)
+		return -1;
+	const struct copy *good = first.intact ? &first : &second;
+	if (!good->intact || (second.intact && strcmp(good->uuid, second.uuid) != 0))
+		return 0;
+	*ret_yes = !first.intact || !second.intact || first.seqid != second.seqid;
+	memset(ret_header, 0, sizeof(*ret_header));
+	ret_header->version = 2;
+	snprintf(ret_header->uuid, sizeof(ret_header->uuid), "%.39s", good->uuid);
 	return 0;
 }
