@@ -91,6 +91,8 @@ static int build_service(struct program *p, struct err *e)
 	node->host_root = config->host_root;
 	node->allow_paths = config->allow_paths;
 	node->allow_count = config->allow_count;
+	node->state_dir = config->state_dir;
+	node->run_dir = config->run_dir;
 	if (open_folder(config->run_dir, 0700, &node->run_fd, e) < 0 || open_kubelet_dir(p, e) < 0)
 		return -1;
 	p->service.store = store_dir_open(config->state_dir, e);

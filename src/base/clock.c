@@ -1,3 +1,4 @@
+/* Time. */
 #include "base/clock.h"
 
 #include <time.h>

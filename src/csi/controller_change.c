@@ -48,7 +48,7 @@ int controller_delete_volume(struct rpc_call *call, struct err *e)
 
 	if (volume_id_check(id, e) < 0 || csi_lock_volume(service, id, &lock, e) < 0)
 		return -1;
-	if (store_get(service->store, id, &record, e) < 0)
+	if (csi_find_volume(service, id, NULL, &record, e) < 0)
 		return e->code == ERR_NOT_FOUND ? rpc_call_reply(call, &reply.base, e) : -1;
 	if (mark_deleting(service, &record, e) < 0 ||
 	    local_delete(&service->node, record.params.value[PARAM_LOCAL_PATH], id, e) < 0 ||

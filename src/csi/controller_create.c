@@ -2,8 +2,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "csi/reply.h"
 #include "csi/request.h"
@@ -83,8 +83,6 @@ static int take_request(const Request *request, const struct csi_service *servic
 {
 	struct text_pair *pairs = NULL;
 	size_t count;
-	time_t now = time(NULL);
-	struct tm utc;
 
 	if (volume_id_from_name(request->name, wanted->id, e) < 0)
 		return -1;
@@ -108,15 +106,15 @@ static int take_request(const Request *request, const struct csi_service *servic
 			"storage-backend 's3' is not part of this version of the driver: use "
 			"'local'");
 	if (size_of_new(request->capacity_range, wanted, &wanted->capacity_bytes, e) < 0 ||
-	    local_path_check(&service->node, wanted->params.value[PARAM_LOCAL_PATH], e) < 0 ||
+	    local_path_check(&service->node, wanted->params.value[PARAM_LOCAL_PATH], wanted->id,
+			     e) < 0 ||
 	    check_topology(request->accessibility_requirements, &service->node, e) < 0)
 		return -1;
 
 	snprintf(wanted->name, sizeof(wanted->name), "%s", request->name);
 	snprintf(wanted->node, sizeof(wanted->node), "%s", service->node.id);
 	wanted->data_offset_bytes = LUKS_HEADER_BYTES;
-	gmtime_r(&now, &utc);
-	strftime(wanted->created, sizeof(wanted->created), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	clock_utc_text(wanted->created);
 	return 0;
 }
 
@@ -198,7 +196,11 @@ static int ensure_volume(const struct csi_service *service, const Request *reque
 		     : announce(service, wanted, e) < 0)
 		return -1;
 	if (local_create(&service->node, wanted, ret_made, e) < 0) {
-		if (!is_known && store_remove(service->store, wanted->id, &ignored) < 0)
+		/* A disk that was too full may never have room: then nothing may stay behind. */
+		bool ghost = !is_known ||
+			     (known.state == VOLUME_RESERVED && e->code == ERR_RESOURCE_EXHAUSTED);
+
+		if (ghost && store_remove(service->store, wanted->id, &ignored) < 0)
 			log_warn("cannot take back the record of a failed create",
 				 KV("volume", wanted->id), KV("error", ignored.msg));
 		return -1;

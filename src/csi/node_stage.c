@@ -93,7 +93,8 @@ int node_stage_volume(struct rpc_call *call, struct err *e)
 	if (rc == 0)
 		rc = check_node(request, service, &known, e);
 	if (rc == 0)
-		rc = local_path_check(&service->node, stage.params.value[PARAM_LOCAL_PATH], e);
+		rc = local_path_check(&service->node, stage.params.value[PARAM_LOCAL_PATH],
+				      request->volume_id, e);
 	if (rc == 0)
 		rc = find_passphrase(call, &stage.params, &stage.passphrase, e);
 	if (rc == 0)

@@ -31,6 +31,14 @@ size_t csi_methods(struct csi_service *service, struct rpc_method ret_methods[CS
 int csi_lock_volume(const struct csi_service *service, const char *id, int *ret_fd,
 		    struct err *e) MUST_CHECK;
 
+/*
+ * The record of a volume: the store's, or, where the store has lost it, the one beside the data in
+ * `local_path` (may be NULL), the default folder, those of --allow-path or those of other volumes.
+ * NOT_FOUND when it is nowhere; FAILED_PRECONDITION when an image without a record is.
+ */
+int csi_find_volume(const struct csi_service *service, const char *id, const char *local_path,
+		    struct volume_record *ret_record, struct err *e) MUST_CHECK;
+
 /* Removes the file of a lock that is held, of a volume that is no more. */
 void csi_forget_lock(const struct csi_service *service, const char *id);
 

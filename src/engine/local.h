@@ -21,18 +21,20 @@
 /* This node, as the command line describes it. All borrowed for the life of the process. */
 struct node {
 	const char *id;
-	const char *host_root;		/* where the host's "/" is seen; before local-path only */
-	const char *const *allow_paths; /* local-path must lie in one of these, if any */
+	const char *host_root;		 /* where the host's "/" is seen; before local-path only */
+	const char *state_dir, *run_dir; /* the driver's own folders; volumes may not lie there */
+	const char *const *allow_paths;	 /* local-path must lie in one of these, if any */
 	size_t allow_count;
 	struct kubelet_dir kubelet;
 	int run_fd; /* folder of locks */
 };
 
 /*
- * Whether volumes may lie in local_path on this node. INVALID_ARGUMENT says why not (kubelet's
- * folder, or outside of --allow-path).
+ * Whether volume `id` (NULL: any) may lie in local_path on this node. INVALID_ARGUMENT says why
+ * not: outside of --allow-path, or in, or around, kubelet's or the driver's own folders.
  */
-int local_path_check(const struct node *node, const char *local_path, struct err *e) MUST_CHECK;
+int local_path_check(const struct node *node, const char *local_path, const char *id,
+		     struct err *e) MUST_CHECK;
 
 /* What a new volume can take in local_path (its nearest existing parent), headers deducted. */
 int local_free_bytes(const struct node *node, const char *local_path, uint64_t *ret_bytes,

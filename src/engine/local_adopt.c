@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "engine/local_format.h"
 #include "sys/image.h"
 
@@ -15,9 +15,6 @@ static void fill_record(const struct node *node, const struct stage_request *req
 			const struct luks_header *header, uint64_t image_bytes,
 			struct volume_record *record)
 {
-	time_t now = time(NULL);
-	struct tm utc;
-
 	snprintf(record->id, sizeof(record->id), "%s", request->id);
 	record->state = VOLUME_FORMATTED;
 	record->adopted = true;
@@ -26,8 +23,7 @@ static void fill_record(const struct node *node, const struct stage_request *req
 	record->data_offset_bytes = header->data_offset_bytes;
 	record->capacity_bytes = image_bytes - header->data_offset_bytes;
 	snprintf(record->luks_uuid, sizeof(record->luks_uuid), "%s", header->uuid);
-	gmtime_r(&now, &utc);
-	strftime(record->created, sizeof(record->created), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	clock_utc_text(record->created);
 	params_copy(&request->params, &record->params);
 	params_set(&record->params, PARAM_LUKS_SECTOR_SIZE,
 		   header->sector_size < 4096 ? "512" : "4096");

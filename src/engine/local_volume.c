@@ -17,19 +17,40 @@
 
 #define RECORD_LIMIT (64 << 10)
 
-int local_path_check(const struct node *node, const char *local_path, struct err *e)
+/* {local-path}/{id} may not hold the folder either. */
+static bool meets(const char *local_path, const char *id, const char *folder)
 {
-	/* The role `controller` knows no kubelet folder: "" would hold every path. */
-	if (*node->kubelet.given && (path_is_within(local_path, node->kubelet.given) ||
-				     path_is_within(local_path, node->kubelet.resolved)))
-		return err_set(
-			e, ERR_INVALID_ARGUMENT,
-			"local-path '%s' lies in kubelet's folder: choose a folder of its own",
-			local_path);
+	char path[PATH_MAX + VOLUME_NAME_SIZE];
+
+	if (!folder || !*folder) /* the role `controller` knows no kubelet folder */
+		return false;
+	if (path_is_within(local_path, folder))
+		return true;
+	snprintf(path, sizeof(path), "%s/%s", local_path, id ? id : "");
+	return id && path_is_within(folder, path);
+}
+
+int local_path_check(const struct node *node, const char *local_path, const char *id, struct err *e)
+{
+	const struct {
+		const char *folder, *name;
+	} taken[] = {
+		{ node->kubelet.given, "kubelet's folder" },
+		{ node->kubelet.resolved, "kubelet's folder" },
+		{ node->state_dir, "the driver's own folder (--state-dir)" },
+		{ node->run_dir, "the driver's own folder (--run-dir)" },
+	};
+	bool allowed = node->allow_count == 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+		if (meets(local_path, id, taken[i].folder))
+			return err_set(e, ERR_INVALID_ARGUMENT,
+				       "local-path '%s' would put the volume into %s, '%s': choose "
+				       "a folder of its own",
+				       local_path, taken[i].name, taken[i].folder);
 	for (size_t i = 0; i < node->allow_count; i++)
-		if (path_is_within(local_path, node->allow_paths[i]))
-			return 0;
-	if (node->allow_count)
+		allowed = allowed || path_is_within(local_path, node->allow_paths[i]);
+	if (!allowed)
 		return err_set(e, ERR_INVALID_ARGUMENT,
 			       "local-path '%s' is not allowed on this node (see --allow-path)",
 			       local_path);

@@ -9,6 +9,7 @@ import urllib.request
 import csi_pb2 as csi
 import pytest
 from driver import Driver, until
+from fixtures import folder, running_driver
 
 
 def run(driver, *arguments, **options):
@@ -84,3 +85,15 @@ def test_u23_http_endpoint(driver):
         until("the endpoint answers again", lambda: get("/healthz") == "ok\n")
     finally:
         assert other.stop() == 0, other.read_log_plain()
+
+
+def test_a_slash_at_the_end_of_a_folder_says_nothing(driver, refused):
+    class Slashes(Driver):
+        def command(self):
+            folders = ("--kubelet-dir", "--state-dir", "--run-dir")
+            return [word + "/" if word.startswith(folders) else word for word in super().command()]
+    with folder() as base, running_driver(base, Slashes) as other:
+        volume = other.create("pvc-s")
+        with refused("INVALID_ARGUMENT", "kubelet's folder itself"):
+            other.stage(volume, path=other.kubelet)
+        other.delete("pvc-s")

@@ -119,6 +119,11 @@ def checksum(path):
     return digest.hexdigest()
 
 
+def tree(path):
+    return sorted(os.path.join(folder, name) for folder, folders, files in os.walk(path)
+                  for name in folders + files)
+
+
 class Unchanged:
     """with unchanged(paths): the bytes of these files are the same afterwards."""
 

@@ -7,7 +7,8 @@ import subprocess
 import csi_pb2 as csi
 import kernel
 import pytest
-from driver import Driver, MODES, block_capability, mount_capability
+from driver import Driver, mount_capability
+from fixtures import tree
 
 MI = 1 << 20
 

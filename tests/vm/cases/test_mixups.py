@@ -300,6 +300,21 @@ def test_a_hard_linked_image_opens_no_more_after_delete(shared_driver, refused):
     os.unlink(kept)
 
 
+def test_a_lost_store_does_not_stop_a_staged_volume(shared_driver):
+    volume = shared_driver.create("lost-store")
+    shared_driver.stage(volume)
+    os.unlink(f"{shared_driver.base}/state/volumes/lost-store.json")
+    target = shared_driver.publish(volume)
+    # Without a volume context it is found where other volumes are.
+    shared_driver.create("neighbour")
+    assert shared_driver.stats("lost-store", target).usage[0].total > 0
+    shared_driver.node_expand("lost-store", target, 48 * MIB)
+    shared_driver.unpublish("lost-store")
+    shared_driver.unstage("lost-store")
+    shared_driver.delete("lost-store")
+    shared_driver.delete("neighbour")
+
+
 def test_host_root_shows_every_mount_twice():
     """In its container the node sees the host's mounts below --host-root a second time."""
     host = f"{os.environ['RUN']}/host"
