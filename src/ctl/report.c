@@ -40,7 +40,7 @@ static void print_table(const struct findings *findings)
 
 int ctl_report(const struct ctl *ctl, const char *subject, const struct findings *findings)
 {
-	if (ctl->json)
+	if (ctl->output == CTL_JSON)
 		print_json(subject, findings);
 	else
 		print_table(findings);
