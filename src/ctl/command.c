@@ -10,14 +10,25 @@
 const struct ctl_command ctl_commands[] = {
 	{ "volume", "list", "", 0, ctl_volume_list, "all volumes that the store knows" },
 	{ "volume", "show", "ID", 1, ctl_volume_show, "one volume: its record and its condition" },
+	{ "volume", "check", "ID", 1, ctl_volume_check,
+	  "look at record, image, header, keyslots, backup and use of one volume" },
+	{ "volume", "expand", "ID SIZE", 2, ctl_volume_expand,
+	  "grow a volume, open or closed (in Kubernetes: change the claim instead)" },
 	{ "volume", "unlock-test", "ID", 1, ctl_volume_unlock_test,
 	  "whether a passphrase opens the volume and its header backup; opens nothing" },
+	{ "volume", "backup-header", "ID", 1, ctl_volume_backup_header,
+	  "make the backup of the LUKS header anew" },
 	{ "volume", "restore-header", "ID", 1, ctl_volume_restore_header,
 	  "bring back a damaged LUKS header from its second copy or from its backup" },
 	{ "volume", "adopt", "ID", 1, ctl_volume_adopt,
 	  "take over an image without a record (of the Go driver, or volume.json was lost)" },
 	{ "volume", "forget", "ID", 1, ctl_volume_forget,
 	  "remove what the store knows of a volume whose data are lost" },
+	{ "node", "doctor", "", 0, ctl_node_doctor,
+	  "whether this node can hold volumes, and what is left over on it" },
+	{ "completion", "bash", "", 0, ctl_completion_bash, "a script for this shell" },
+	{ "completion", "zsh", "", 0, ctl_completion_zsh, "a script for this shell" },
+	{ "completion", "fish", "", 0, ctl_completion_fish, "a script for this shell" },
 };
 const size_t ctl_command_count = ARRAY_LEN(ctl_commands);
 
@@ -51,10 +62,17 @@ static void suggest(const char *word, const char *const names[], size_t count, c
 
 static int take_format(const char *format, struct ctl *ctl, struct err *e)
 {
-	if (!format || (strcmp(format, "json") != 0 && strcmp(format, "table") != 0))
-		return err_set(e, ERR_INVALID_ARGUMENT, "-o needs 'json' or 'table'");
-	ctl->json = strcmp(format, "json") == 0;
-	return 0;
+	static const char *const formats[] = {
+		[CTL_TABLE] = "table", [CTL_JSON] = "json", [CTL_NAME] = "name"
+	};
+
+	for (int i = 0; format && i < (int)ARRAY_LEN(formats); i++) {
+		if (strcmp(format, formats[i]) == 0) {
+			ctl->output = i;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_INVALID_ARGUMENT, "-o needs 'table', 'json' or 'name'");
 }
 
 static int take_value(const struct ctl_option *option, const char *value, struct ctl *ctl,
@@ -154,7 +172,8 @@ void ctl_help(void)
 		snprintf(usage, sizeof(usage), "%s %s %s", c->group, c->name, c->words);
 		printf("  %-28s %s\n", usage, c->help);
 	}
-	printf("\n  %-28s %s\n", "-o json, -o table", "the form of the output");
+	printf("\n  %-28s %s\n", "-o table|json|name",
+	       "the form of the output; name: ids only, of list");
 	for (size_t i = 0; i < ctl_option_count; i++) {
 		const struct ctl_option *o = &ctl_options[i];
 		char usage[80];

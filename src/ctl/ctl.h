@@ -22,14 +22,16 @@ struct ctl {
 	const char *local_path; /* NULL: not given */
 	int passphrase_fd;	/* -1: ask at the terminal */
 	int new_passphrase_fd;	/* of rotate-key; -1: ask */
-	bool json;
+	enum { CTL_TABLE, CTL_JSON, CTL_NAME } output;
 };
 
 /* One command: `words` are what follows its name, as many as its table says. Returns an exit
  * status, or -1 with `e`. */
 typedef int ctl_run(const struct ctl *ctl, char *words[], struct err *e);
 
-ctl_run ctl_volume_list, ctl_volume_show, ctl_volume_unlock_test, ctl_volume_restore_header,
-	ctl_volume_adopt, ctl_volume_forget;
+ctl_run ctl_volume_list, ctl_volume_show, ctl_volume_check, ctl_volume_backup_header,
+	ctl_volume_expand, ctl_volume_unlock_test, ctl_volume_restore_header, ctl_volume_adopt,
+	ctl_volume_forget, ctl_node_doctor, ctl_completion_bash, ctl_completion_zsh,
+	ctl_completion_fish;
 
 #endif

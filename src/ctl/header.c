@@ -47,7 +47,7 @@ int ctl_volume_unlock_test(const struct ctl *ctl, char *words[], struct err *e)
 	    local_unlock_test(&volume.node.node, ctl_volume_place(&volume), words[0], passphrase,
 			      &result, e) < 0)
 		return -1;
-	if (ctl->json) {
+	if (ctl->output == CTL_JSON) {
 		print_json(words[0], &result);
 	} else {
 		print_line("volume", result.volume, &result.volume_error);

@@ -133,7 +133,8 @@ int local_unpublish(const struct node *node, const char *id, const char *target_
 
 /*
  * Loop, mapping and file system to the size of the image, the whole chain, read back.
- * *ret_bytes is what the user has then. Needs no passphrase.
+ * *ret_bytes is what the user has then. Needs no passphrase. volume_path NULL: wherever it is
+ * mounted. NOT_FOUND when it is not open here, or not at that path.
  */
 int local_node_expand(const struct node *node, const struct volume_record *record,
 		      const char *volume_path, uint64_t *ret_bytes, struct err *e) MUST_CHECK;

@@ -5,6 +5,7 @@
 #ifndef ENGINE_LOCAL_ADMIN_H
 #define ENGINE_LOCAL_ADMIN_H
 
+#include "base/finding.h"
 #include "engine/local.h"
 
 enum local_restored {
@@ -39,5 +40,17 @@ struct local_unlock_result {
 int local_unlock_test(const struct node *node, const char *local_path, const char *id,
 		      const struct secret *passphrase, struct local_unlock_result *ret_result,
 		      struct err *e) MUST_CHECK;
+
+/*
+ * Looks at record, image, header, keyslots, backup, mapping and folder; `known` is the store's
+ * record, or NULL. Reads only. What is wrong is a finding, not an error.
+ */
+int local_check(const struct node *node, const char *local_path, const char *id,
+		const struct volume_record *known, struct findings *ret_findings,
+		struct err *e) MUST_CHECK;
+
+/* Makes the backup of the header anew. FAILED_PRECONDITION when the header is not whole. */
+int local_backup_header(const struct node *node, const char *local_path, const char *id,
+			struct err *e) MUST_CHECK;
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/local_admin.h"
 #include "sys/image.h"
 #include "sys/luks_backup.h"
 #include "sys/luks_header.h"
@@ -64,6 +65,29 @@ static int ensure(const struct local_volume *volume, const struct volume_record 
 	else
 		log_warn("header backup made anew", KV("volume", volume->id), KV("reason", reason));
 	return 0;
+}
+
+int local_backup_header(const struct node *node, const char *local_path, const char *id,
+			struct err *e)
+{
+	auto_local_volume struct local_volume volume = LOCAL_VOLUME_NONE;
+	auto_record struct volume_record record = { 0 };
+	auto_close int image_fd = -1;
+	bool found;
+
+	if (local_volume_open(node, local_path, id, false, &volume, e) < 0)
+		return -1;
+	if (volume.dir_fd < 0)
+		return err_set(e, ERR_NOT_FOUND, "'%s' does not exist", volume.path);
+	if (local_volume_lock(&volume, e) < 0 || local_record_read(&volume, &found, &record, e) < 0)
+		return -1;
+	if (!found || record.state != VOLUME_FORMATTED)
+		return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' %s", id,
+			       found ? "has no LUKS header yet" : "has no record beside its image");
+	if (image_open(volume.dir_fd, volume.image, O_RDONLY, &image_fd, e) < 0 ||
+	    check_uuid(&volume, &record, image_fd, e) < 0)
+		return -1;
+	return luks_backup_write(volume.dir_fd, image_fd, e);
 }
 
 void local_backup_ensure(const struct local_volume *volume, const struct volume_record *record)

@@ -33,7 +33,8 @@ int local_node_expand(const struct node *node, const struct volume_record *recor
 	struct stat image;
 	bool active;
 
-	if (target_parse(&node->kubelet, volume_path, "volume path", &target, e) < 0 ||
+	if ((volume_path &&
+	     target_parse(&node->kubelet, volume_path, "volume path", &target, e) < 0) ||
 	    local_volume_open(node, record->params.value[PARAM_LOCAL_PATH], record->id, false,
 			      &volume, e) < 0)
 		return -1;
@@ -51,7 +52,7 @@ int local_node_expand(const struct node *node, const struct volume_record *recor
 		return err_set(e, ERR_NOT_FOUND,
 			       "volume '%s' is not staged on node '%s': it grows when it is staged",
 			       record->id, node->id);
-	if (!record->block && check_volume_path(&target, record, &mapping, e) < 0)
+	if (volume_path && !record->block && check_volume_path(&target, record, &mapping, e) < 0)
 		return -1;
 	if (local_grow_mapping(record->data_offset_bytes, (uint64_t)image.st_size, &mapping,
 			       volume.mapping, e) < 0)

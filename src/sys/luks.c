@@ -12,6 +12,11 @@
 #include "sys/luks_header.h"
 #include "sys/luks_session.h"
 
+int luks_is_usable(struct err *e)
+{
+	return luks_library(e) ? 0 : -1;
+}
+
 int luks_probe(const char *path, enum luks_probe *ret_probe, struct luks_header *ret_header,
 	       struct err *e)
 {

@@ -30,6 +30,9 @@ struct luks_header {
 	uint64_t data_offset_bytes;
 };
 
+/* FAILED_PRECONDITION when libcryptsetup is missing or too old. */
+int luks_is_usable(struct err *e) MUST_CHECK;
+
 enum luks_probe { LUKS_ABSENT, LUKS_PRESENT };
 
 /*
