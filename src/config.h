@@ -20,6 +20,8 @@ struct config {
 	const char *socket_path;	   /* of --endpoint, without unix:// */
 	const char *http_host, *http_port; /* http_port NULL: off */
 	const char *node_id, *state_dir, *run_dir, *host_root, *kubelet_dir;
+	const char *rclone;	    /* NULL: none was found */
+	const char *mounter_socket; /* NULL: {run-dir}/mounter.sock */
 	const char *allow_paths[ALLOW_PATHS_MAX];
 	size_t allow_count;
 	enum log_format log_format;

@@ -89,6 +89,10 @@ static int build_service(struct program *p, struct err *e)
 
 	node->id = config->node_id;
 	node->host_root = config->host_root;
+	node->run_dir = config->run_dir;
+	node->state_dir = config->state_dir;
+	node->rclone = config->rclone;
+	node->mounter_socket = config->mounter_socket;
 	node->allow_paths = config->allow_paths;
 	node->allow_count = config->allow_count;
 	if (open_folder(config->run_dir, 0700, &node->run_fd, e) < 0 || open_kubelet_dir(p, e) < 0)

@@ -26,6 +26,9 @@ struct node {
 	size_t allow_count;
 	struct kubelet_dir kubelet;
 	int run_fd; /* folder of locks */
+	const char *run_dir, *state_dir;
+	const char *rclone; /* path of the program; NULL: there is none on this node */
+	const char *mounter_socket;
 };
 
 /*
