@@ -25,6 +25,7 @@ const char config_help[] =
 	"  --rclone=PATH                         rclone of the s3 backend; default: that of\n"
 	"                                        /usr/local/bin, then of /usr/bin\n"
 	"  --mounter-endpoint=unix:///...        default: mounter.sock in --run-dir\n"
+	"  --exit-when-idle                      role mounter: ends with the last volume\n"
 	"  --log-format=text|json\n"
 	"  --log-level=error|warn|info|debug\n"
 	"  --version\n"
@@ -42,6 +43,7 @@ enum option {
 	OPT_HTTP_ENDPOINT,
 	OPT_RCLONE,
 	OPT_MOUNTER_ENDPOINT,
+	OPT_EXIT_WHEN_IDLE,
 	OPT_LOG_FORMAT,
 	OPT_LOG_LEVEL,
 	OPT_VERSION,
@@ -61,6 +63,7 @@ static const char *const option_names[OPT_COUNT] = {
 	[OPT_HTTP_ENDPOINT] = "--http-endpoint",
 	[OPT_RCLONE] = "--rclone",
 	[OPT_MOUNTER_ENDPOINT] = "--mounter-endpoint",
+	[OPT_EXIT_WHEN_IDLE] = "--exit-when-idle",
 	[OPT_LOG_FORMAT] = "--log-format",
 	[OPT_LOG_LEVEL] = "--log-level",
 	[OPT_VERSION] = "--version",
@@ -199,6 +202,10 @@ static int take_argument(int argc, char *argv[], int *at, struct config *config,
 		return -1;
 	if (which == OPT_VERSION || which == OPT_HELP) {
 		*action = which == OPT_HELP ? CONFIG_HELP : CONFIG_VERSION;
+		return 0;
+	}
+	if (which == OPT_EXIT_WHEN_IDLE && !value) {
+		config->exit_when_idle = true;
 		return 0;
 	}
 	if (!value && *at + 1 < argc)

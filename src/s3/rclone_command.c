@@ -3,46 +3,16 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "base/mem.h"
+#include "s3/rclone_environment.h"
 #include "s3/rclone_error.h"
 
-enum { WORDS_MAX = 32, PASSED_MAX = 8 };
-
-/*
- * The driver's own environment is not passed on: an RCLONE_* or AWS_* in it would change what is
- * asked. How to reach the network is the node's business.
- */
-static void fill_environment(char *environment[PASSED_MAX + 3])
-{
-	static const char *const passed[] = { "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY",
-					      "HTTP_PROXY",    "NO_PROXY",     "https_proxy",
-					      "http_proxy",    "no_proxy" };
-	size_t count = 0;
-
-	_Static_assert(ARRAY_LEN(passed) <= PASSED_MAX, "PASSED_MAX is too small");
-	environment[count++] = xasprintf("HOME=/nonexistent");
-	environment[count++] = xasprintf("PATH=/usr/bin:/bin");
-	for (size_t i = 0; i < ARRAY_LEN(passed); i++) {
-		const char *value = getenv(passed[i]);
-
-		if (value)
-			environment[count++] = xasprintf("%s=%s", passed[i], value);
-	}
-	environment[count] = NULL;
-}
-
-static void free_environment(char *environment[PASSED_MAX + 3])
-{
-	for (size_t i = 0; environment[i]; i++)
-		free(environment[i]);
-}
+enum { WORDS_MAX = 32 };
 
 /* The descriptor to read `input` from; -1 when there is none. */
 static int open_input(const char *input, int *ret_fd, struct err *e)
@@ -74,7 +44,7 @@ int rclone_ask(const struct rclone_tool *tool, const char *const words[], const 
 		"--use-json-log=false",
 		"--ask-password=false",
 	};
-	char *environment[PASSED_MAX + 3];
+	char *environment[RCLONE_ENVIRONMENT_MAX];
 	const char *argv[WORDS_MAX + ARRAY_LEN(habits) + 3];
 	char config[64];
 	auto_close int input_fd = -1;
@@ -91,7 +61,7 @@ int rclone_ask(const struct rclone_tool *tool, const char *const words[], const 
 	if (open_input(input, &input_fd, e) < 0)
 		return -1;
 
-	fill_environment(environment);
+	rclone_environment_fill(environment, NULL);
 	const struct proc_question question = {
 		.argv = argv,
 		.environment = (const char *const *)environment,
@@ -101,7 +71,7 @@ int rclone_ask(const struct rclone_tool *tool, const char *const words[], const 
 		.timeout_ms = timeout_ms,
 	};
 	int rc = proc_ask(&question, ret_answer, e);
-	free_environment(environment);
+	rclone_environment_free(environment);
 	if (rc < 0 && e->code == ERR_DEADLINE_EXCEEDED)
 		return err_set(e, ERR_UNAVAILABLE,
 			       "the S3 server '%s' did not answer `rclone %s` within %lld s",
