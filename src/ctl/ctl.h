@@ -16,11 +16,14 @@ struct ctl {
 	const char *local_path; /* --local-path, of adopt */
 	int passphrase_fd;	/* -1: ask at the terminal */
 	bool json;
+	const char *of_node; /* --node, of release */
+	bool accept_loss, wait;
 };
 
 /* One command: `words` are what follows its name. Returns an exit status, or -1 with `e`. */
 typedef int ctl_command(const struct ctl *ctl, int count, char *words[], struct err *e);
 
 ctl_command ctl_volume_list, ctl_volume_show, ctl_volume_adopt;
+ctl_command ctl_volume_access, ctl_volume_release, ctl_volume_drain;
 
 #endif

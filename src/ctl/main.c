@@ -13,12 +13,22 @@ static const char help[] =
 	"usage: lcw volume list [options]\n"
 	"       lcw volume show ID [options]\n"
 	"       lcw volume adopt ID [--local-path=DIR] [--passphrase-fd=N] [options]\n"
+	"       lcw volume external-access ID [options]\n"
+	"       lcw volume drain ID [--wait] [options]\n"
+	"       lcw volume release ID [--node=NAME] --accept-loss [options]\n"
 	"\n"
 	"list   all volumes that the store knows\n"
 	"show   one volume: its record and its condition\n"
 	"adopt  take over an image that has no record (of the Go driver, or whose volume.json was\n"
 	"       lost); its passphrase is read from descriptor N, or asked for. The image is not\n"
 	"       changed: only the record is written.\n"
+	"\n"
+	"Of volumes in S3:\n"
+	"external-access  the commands that read the volume with rclone alone; no secret is in "
+	"them\n"
+	"drain    what is not in S3 yet; with --wait, until nothing is left\n"
+	"release  give up what node NAME (default: the one of the record) did not upload, so that\n"
+	"         the volume can be staged here and deleted. For a node that is lost for ever.\n"
 	"\n"
 	"  -o json | -o table                    output of list and show\n"
 	"  --local-path=DIR                      default: what the store knows, else\n"
@@ -35,9 +45,9 @@ static const struct {
 	const char *name;
 	ctl_command *run;
 } commands[] = {
-	{ "list", ctl_volume_list },
-	{ "show", ctl_volume_show },
-	{ "adopt", ctl_volume_adopt },
+	{ "list", ctl_volume_list },	   { "show", ctl_volume_show },
+	{ "adopt", ctl_volume_adopt },	   { "external-access", ctl_volume_access },
+	{ "release", ctl_volume_release }, { "drain", ctl_volume_drain },
 };
 
 /* The value when `word` is NAME=VALUE, else NULL. */
@@ -64,7 +74,7 @@ static int take_option(const char *word, struct ctl *ctl, struct err *e)
 	} texts[] = {
 		{ "--state-dir", &ctl->state_dir },   { "--run-dir", &ctl->run_dir },
 		{ "--host-root", &ctl->host_root },   { "--node-id", &ctl->node_id },
-		{ "--local-path", &ctl->local_path },
+		{ "--local-path", &ctl->local_path }, { "--node", &ctl->of_node },
 	};
 	const char *value;
 	uint64_t fd;
@@ -73,9 +83,15 @@ static int take_option(const char *word, struct ctl *ctl, struct err *e)
 		value = value_of(word, texts[i].name);
 		if (!value)
 			continue;
-		if (texts[i].place != &ctl->node_id && !path_is_clean(value))
+		if (value[0] == '/'
+			    ? !path_is_clean(value)
+			    : texts[i].place != &ctl->node_id && texts[i].place != &ctl->of_node)
 			return err_set(e, ERR_INVALID_ARGUMENT, "%s is not an absolute path", word);
 		*texts[i].place = value;
+		return 0;
+	}
+	if (strcmp(word, "--accept-loss") == 0 || strcmp(word, "--wait") == 0) {
+		*(word[2] == 'w' ? &ctl->wait : &ctl->accept_loss) = true;
 		return 0;
 	}
 	value = value_of(word, "--passphrase-fd");

@@ -14,6 +14,8 @@ int ctl_node_open(const struct ctl *ctl, struct ctl_node *ret_node, struct err *
 
 	node->id = ctl->node_id;
 	node->host_root = ctl->host_root;
+	node->run_dir = ctl->run_dir;
+	node->state_dir = ctl->state_dir;
 	if (mkdir(ctl->run_dir, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, errno, "cannot open the folder '%s' (run as root on the node)",
 			       ctl->run_dir);

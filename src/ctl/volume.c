@@ -8,6 +8,15 @@
 #include "base/mem.h"
 #include "ctl/ctl.h"
 #include "ctl/node.h"
+#include "engine/condition.h"
+#include "engine/s3.h"
+
+static const char *type_of(const struct volume_record *record)
+{
+	if (params_backend(&record->params) == BACKEND_S3)
+		return "s3";
+	return record->block ? "block" : fs_type_name(params_fs_type(&record->params));
+}
 
 static json_t *volume_json(const struct volume_record *record, const struct condition *condition)
 {
@@ -23,10 +32,8 @@ static json_t *volume_json(const struct volume_record *record, const struct cond
 static void print_row(const struct volume_record *record, const struct condition *condition)
 {
 	printf("%-44s %-10s %-6s %14" PRIu64 " %-16s %s%s\n", record->id,
-	       volume_state_name(record->state),
-	       record->block ? "block" : fs_type_name(params_fs_type(&record->params)),
-	       record->capacity_bytes, record->node, condition->abnormal ? "ABNORMAL: " : "",
-	       condition->message);
+	       volume_state_name(record->state), type_of(record), record->capacity_bytes,
+	       record->node, condition->abnormal ? "ABNORMAL: " : "", condition->message);
 }
 
 /* Adds one volume to the output. A damaged record is told and does not hide the others. */
@@ -40,7 +47,7 @@ static bool list_one(struct store *store, const struct node *node, const char *i
 		fprintf(stderr, "lcw: %s\n", e.msg);
 		return false;
 	}
-	local_condition(node, &record, &condition);
+	condition_look(node, &record, &condition);
 	if (list)
 		json_array_append_new(list, volume_json(&record, &condition));
 	else
@@ -86,7 +93,7 @@ int ctl_volume_show(const struct ctl *ctl, int count, char *words[], struct err 
 	if (volume_id_check(words[0], e) < 0 || ctl_node_open(ctl, &node, e) < 0 ||
 	    store_get(node.store, words[0], &record, e) < 0)
 		return -1;
-	local_condition(&node.node, &record, &condition);
+	condition_look(&node.node, &record, &condition);
 	if (ctl->json) {
 		auto_json json_t *volume = volume_json(&record, &condition);
 		auto_free char *text = json_text(volume);
@@ -95,9 +102,8 @@ int ctl_volume_show(const struct ctl *ctl, int count, char *words[], struct err 
 	}
 	printf("volume     %s\nstate      %s\ntype       %s\nbytes      %" PRIu64
 	       "\nnode       %s\nLUKS UUID  %s\ncreated    %s\ncondition  %s%s\n",
-	       record.id, volume_state_name(record.state),
-	       record.block ? "block" : fs_type_name(params_fs_type(&record.params)),
-	       record.capacity_bytes, record.node, record.luks_uuid, record.created,
+	       record.id, volume_state_name(record.state), type_of(&record), record.capacity_bytes,
+	       record.node, record.luks_uuid, record.created,
 	       condition.abnormal ? "ABNORMAL: " : "", condition.message);
 	for (int i = 0; i < PARAM_COUNT; i++)
 		if (record.params.value[i])

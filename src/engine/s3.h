@@ -53,4 +53,61 @@ int s3_key_check(const struct node *node, const struct volume_record *record,
 int s3_purge(const struct node *node, const struct volume_record *record,
 	     const struct s3_secrets *secrets, struct err *e) MUST_CHECK;
 
+struct s3_stage_request {
+	const struct volume_record *record;
+	const char *staging_path;
+	struct capability capability;
+	struct s3_secrets secrets;
+};
+
+/*
+ * Makes the volume appear at the staging path: key check, holder, cache, mount. A mount that lost
+ * its rclone is replaced on the same cache, and whatever was published from it is bound anew.
+ * *ret_record is the record afterwards. FAILED_PRECONDITION while another node holds the volume;
+ * what this call opened is closed again when it fails.
+ */
+int s3_stage(const struct node *node, const struct s3_stage_request *request,
+	     struct volume_record *ret_record, struct err *e) MUST_CHECK;
+
+/* As local_publish(). */
+int s3_publish(const struct node *node, const struct publish_request *request,
+	       struct err *e) MUST_CHECK;
+int s3_unpublish(const struct node *node, const char *id, const char *target_path,
+		 struct err *e) MUST_CHECK;
+
+/*
+ * Drains and unmounts: success says that every byte is in S3, that the cache is destroyed and the
+ * volume free for another node; *ret_record is the record then. ABORTED with the number of files
+ * and bytes that are left while it is not so (a file is open, S3 does not take them, or nobody can
+ * tell); it waits until deadline_ms of clock_ms().
+ */
+int s3_unstage(const struct node *node, const struct volume_record *record,
+	       const char *staging_path, int64_t deadline_ms, struct volume_record *ret_record,
+	       struct err *e) MUST_CHECK;
+
+/* As local_condition() and local_usage(). */
+void s3_condition(const struct node *node, const struct volume_record *record,
+		  struct condition *ret_condition);
+int s3_usage(const struct node *node, const struct volume_record *record, const char *volume_path,
+	     struct fs_usage *ret_usage, struct err *e) MUST_CHECK;
+
+/* What an alive rclone of this node has not uploaded yet. */
+struct s3_queue {
+	uint64_t files, bytes;
+};
+
+/*
+ * FAILED_PRECONDITION when the volume is not mounted here, UNAVAILABLE when rclone does not tell.
+ */
+int s3_queue_look(const struct node *node, const struct volume_record *record,
+		  struct s3_queue *ret_queue, struct err *e) MUST_CHECK;
+
+/*
+ * Gives up what node `holder` did not upload: another node's hold on the volume is broken by the
+ * next stage here, and where the holder is this node, its cache is destroyed. FAILED_PRECONDITION
+ * while the volume is mounted here.
+ */
+int s3_release(const struct node *node, const struct volume_record *record, const char *holder,
+	       struct err *e) MUST_CHECK;
+
 #endif

@@ -84,11 +84,10 @@ static int make_config(const struct volume_record *record, const struct s3_secre
 	return rclone_config_open(&config, ret_fd, e);
 }
 
-int s3_bucket_open(const struct node *node, const struct volume_record *record,
-		   const struct s3_secrets *secrets, enum s3_need need,
-		   struct s3_bucket *ret_bucket, struct err *e)
+/* Everything but the configuration. */
+static int fill(const struct node *node, const struct volume_record *record,
+		struct s3_bucket *bucket, struct err *e)
 {
-	auto_s3_bucket struct s3_bucket bucket = S3_BUCKET_NONE;
 	const struct params *params = &record->params;
 
 	if (!node->rclone)
@@ -97,20 +96,46 @@ int s3_bucket_open(const struct node *node, const struct volume_record *record,
 			"rclone is not installed on node '%s' (see --rclone), and volumes in "
 			"S3 need it",
 			node->id);
-	bucket.prefix = s3_prefix_of(params, record->id);
-	if (check_place(record, bucket.prefix, e) < 0 ||
-	    check_secrets(record, secrets, need, e) < 0 ||
-	    make_config(record, secrets, bucket.prefix, &bucket.tool.config_fd, e) < 0)
+	bucket->prefix = s3_prefix_of(params, record->id);
+	if (check_place(record, bucket->prefix, e) < 0)
 		return -1;
-	bucket.id = record->id;
-	bucket.raw = xasprintf("s3:%s/%s", params->value[PARAM_S3_BUCKET], bucket.prefix);
-	name_endpoint(&bucket, params->value[PARAM_S3_ENDPOINT]);
-	bucket.tool.program = node->rclone;
-	bucket.tool.bucket = params->value[PARAM_S3_BUCKET];
-	*ret_bucket = bucket;
+	bucket->id = record->id;
+	bucket->raw = xasprintf("s3:%s/%s", params->value[PARAM_S3_BUCKET], bucket->prefix);
+	name_endpoint(bucket, params->value[PARAM_S3_ENDPOINT]);
+	bucket->tool.program = node->rclone;
+	bucket->tool.bucket = params->value[PARAM_S3_BUCKET];
+	return 0;
+}
+
+static void hand_over(struct s3_bucket *bucket, struct s3_bucket *ret_bucket)
+{
+	*ret_bucket = *bucket;
+	*bucket = S3_BUCKET_NONE;
 	if (*ret_bucket->endpoint)
 		ret_bucket->tool.endpoint = ret_bucket->endpoint;
-	bucket = S3_BUCKET_NONE;
+}
+
+int s3_bucket_open(const struct node *node, const struct volume_record *record,
+		   const struct s3_secrets *secrets, enum s3_need need,
+		   struct s3_bucket *ret_bucket, struct err *e)
+{
+	auto_s3_bucket struct s3_bucket bucket = S3_BUCKET_NONE;
+
+	if (fill(node, record, &bucket, e) < 0 || check_secrets(record, secrets, need, e) < 0 ||
+	    make_config(record, secrets, bucket.prefix, &bucket.tool.config_fd, e) < 0)
+		return -1;
+	hand_over(&bucket, ret_bucket);
+	return 0;
+}
+
+int s3_bucket_reopen(const struct node *node, const struct volume_record *record, int config_fd,
+		     struct s3_bucket *ret_bucket, struct err *e)
+{
+	auto_s3_bucket struct s3_bucket bucket = { .tool = { .config_fd = config_fd } };
+
+	if (fill(node, record, &bucket, e) < 0)
+		return -1;
+	hand_over(&bucket, ret_bucket);
 	return 0;
 }
 

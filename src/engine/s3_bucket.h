@@ -29,11 +29,16 @@ enum s3_need { S3_NEED_RAW, S3_NEED_CRYPT };
 int s3_bucket_open(const struct node *node, const struct volume_record *record,
 		   const struct s3_secrets *secrets, enum s3_need need,
 		   struct s3_bucket *ret_bucket, struct err *e) MUST_CHECK;
+
+/* The same with a configuration that the volume's rclone was started with; the descriptor is taken.
+ */
+int s3_bucket_reopen(const struct node *node, const struct volume_record *record, int config_fd,
+		     struct s3_bucket *ret_bucket, struct err *e) MUST_CHECK;
 void s3_bucket_done(struct s3_bucket *bucket);
 #define auto_s3_bucket __attribute__((cleanup(s3_bucket_done)))
 
 /* Time for one small command. */
-enum { S3_COMMAND_MS = 60 * 1000 };
+enum { S3_COMMAND_MS = 25 * 1000 };
 
 /*
  * Reads a file of our own folder through crypt. *ret_text is NULL when there is none: also where

@@ -104,6 +104,58 @@ static int fill_record(const struct volume_record *record, const struct cache_no
 	return 0;
 }
 
+#define CLEAN_SUFFIX ".clean" /* in the folder of the caches */
+
+static int open_clean_folder(const struct node *node, const char *id, char **ret_name, int *ret_fd,
+			     struct err *e)
+{
+	auto_free char *path = xasprintf("%s/cache", node->state_dir);
+	auto_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int rc = root < 0 ? -errno : fd_mkdirs_beneath(root, path + 1, 0700);
+
+	*ret_fd = rc < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_fd < 0)
+		return err_sys(e, rc < 0 ? -rc : errno, "cannot open the folder '%s'", path);
+	*ret_name = xasprintf("%s" CLEAN_SUFFIX, id);
+	return 0;
+}
+
+int s3_cache_mark_clean(const struct node *node, const char *id, struct err *e)
+{
+	auto_free char *name = NULL;
+	auto_close int dir = -1;
+
+	if (open_clean_folder(node, id, &name, &dir, e) < 0)
+		return -1;
+	int rc = fd_write_file_atomic(dir, name, "");
+	return rc < 0 ? err_sys(e, -rc, "cannot note that the cache of '%s' is clean", id) : 0;
+}
+
+int s3_cache_is_clean(const struct node *node, const char *id, bool *ret_clean, struct err *e)
+{
+	auto_free char *name = NULL;
+	auto_close int dir = -1;
+
+	if (open_clean_folder(node, id, &name, &dir, e) < 0)
+		return -1;
+	*ret_clean = faccessat(dir, name, F_OK, 0) == 0;
+	if (!*ret_clean && errno != ENOENT)
+		return err_sys(e, errno, "cannot look at the cache of '%s'", id);
+	return 0;
+}
+
+static int unmark_clean(const struct node *node, const char *id, struct err *e)
+{
+	auto_free char *name = NULL;
+	auto_close int dir = -1;
+
+	if (open_clean_folder(node, id, &name, &dir, e) < 0)
+		return -1;
+	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "cannot change the note on the cache of '%s'", id);
+	return fsync(dir) < 0 ? err_sys(e, errno, "cannot sync the folder of caches") : 0;
+}
+
 int s3_cache_open(const struct node *node, const struct volume_record *record,
 		  const struct secret *passphrase, bool *ret_fresh, struct err *e)
 {
@@ -112,7 +164,7 @@ int s3_cache_open(const struct node *node, const struct volume_record *record,
 	auto_record struct volume_record wanted = { 0 }, made = { 0 }, staged = { 0 };
 
 	if (cache_node_open(node, record->id, &cache, e) < 0 ||
-	    fill_record(record, &cache, &wanted, e) < 0)
+	    unmark_clean(node, record->id, e) < 0 || fill_record(record, &cache, &wanted, e) < 0)
 		return -1;
 	if (local_create(&cache.node, &wanted, &made, e) < 0)
 		return err_wrap(e, "the cache of volume '%s'", record->id);
@@ -172,7 +224,8 @@ int s3_cache_remove(const struct node *node, const char *id, struct err *e)
 {
 	auto_cache_node struct cache_node cache = CACHE_NODE_NONE;
 
-	return cache_node_open(node, id, &cache, e) < 0
-		       ? -1
-		       : local_delete(&cache.node, cache.local_path, id, e);
+	if (cache_node_open(node, id, &cache, e) < 0 ||
+	    local_delete(&cache.node, cache.local_path, id, e) < 0)
+		return -1;
+	return unmark_clean(node, id, e);
 }

@@ -32,6 +32,14 @@ int s3_cache_exists(const struct node *node, const char *id, bool *ret_exists,
 int s3_cache_is_open(const struct node *node, const char *id, bool *ret_open,
 		     struct err *e) MUST_CHECK;
 
+/*
+ * Notes that nothing in the open cache is dirty, so that a closed one can be removed after a crash;
+ * s3_cache_open() forgets it. Durable.
+ */
+int s3_cache_mark_clean(const struct node *node, const char *id, struct err *e) MUST_CHECK;
+int s3_cache_is_clean(const struct node *node, const char *id, bool *ret_clean,
+		      struct err *e) MUST_CHECK;
+
 /* Unmounts and closes; the file stays. A closed one is success. */
 int s3_cache_close(const struct node *node, const char *id, struct err *e) MUST_CHECK;
 
