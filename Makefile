@@ -2,7 +2,7 @@
 # `make help` lists them.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := build
-.PHONY: build demo test torture check bench fmt lint clean dev-setup help
+.PHONY: build demo demo-s3 test torture check bench fmt lint clean dev-setup help
 
 build: ## build/lukscryptwalker-csi and build/lcw; installs missing build packages first
 	@scripts/install-deps build
@@ -11,6 +11,10 @@ build: ## build/lukscryptwalker-csi and build/lcw; installs missing build packag
 demo: build ## a guided tour on a real kernel
 	@scripts/install-deps demo
 	@scripts/demo
+
+demo-s3: build ## the same for volumes in S3, with a real S3 server
+	@scripts/install-deps demo
+	@scripts/demo-s3
 
 test: ## everything; the last line is `N passed, N failed`
 	@scripts/test

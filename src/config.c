@@ -22,8 +22,10 @@ const char config_help[] =
 	"  --allow-path=DIR                      repeatable: local-path must lie in one of these\n"
 	"  --kubelet-dir=/var/lib/kubelet        staging and target paths must lie here\n"
 	"  --http-endpoint=:9808                 /healthz /readyz /metrics; empty: off\n"
-	"  --rclone=PATH                         rclone of the s3 backend\n"
-	"  --mounter-endpoint=unix:///...        socket of the mounter\n"
+	"  --rclone=PATH                         rclone of the s3 backend; default: that of\n"
+	"                                        /usr/local/bin, then of /usr/bin\n"
+	"  --mounter-endpoint=unix:///...        default: mounter.sock in --run-dir\n"
+	"  --exit-when-idle                      role mounter: ends with the last volume\n"
 	"  --log-format=text|json\n"
 	"  --log-level=error|warn|info|debug\n"
 	"  --version\n"
@@ -41,6 +43,7 @@ enum option {
 	OPT_HTTP_ENDPOINT,
 	OPT_RCLONE,
 	OPT_MOUNTER_ENDPOINT,
+	OPT_EXIT_WHEN_IDLE,
 	OPT_LOG_FORMAT,
 	OPT_LOG_LEVEL,
 	OPT_VERSION,
@@ -60,6 +63,7 @@ static const char *const option_names[OPT_COUNT] = {
 	[OPT_HTTP_ENDPOINT] = "--http-endpoint",
 	[OPT_RCLONE] = "--rclone",
 	[OPT_MOUNTER_ENDPOINT] = "--mounter-endpoint",
+	[OPT_EXIT_WHEN_IDLE] = "--exit-when-idle",
 	[OPT_LOG_FORMAT] = "--log-format",
 	[OPT_LOG_LEVEL] = "--log-level",
 	[OPT_VERSION] = "--version",
@@ -155,8 +159,6 @@ static int take_word(enum option option, const char *value, struct config *confi
 
 static int take_option(enum option option, char *value, struct config *config, struct err *e)
 {
-	const char *ignored;
-
 	switch (option) {
 	case OPT_ENDPOINT:
 		return take_socket(option_names[option], value, &config->socket_path, e);
@@ -180,9 +182,9 @@ static int take_option(enum option option, char *value, struct config *config, s
 	case OPT_HTTP_ENDPOINT:
 		return take_http(value, config, e);
 	case OPT_RCLONE:
-		return take_path(option_names[option], value, &ignored, e);
+		return take_path(option_names[option], value, &config->rclone, e);
 	case OPT_MOUNTER_ENDPOINT:
-		return take_socket(option_names[option], value, &ignored, e);
+		return take_socket(option_names[option], value, &config->mounter_socket, e);
 	default:
 		return take_word(option, value, config, e);
 	}
@@ -203,6 +205,10 @@ static int take_argument(int argc, char *argv[], int *at, struct config *config,
 		return -1;
 	if (which == OPT_VERSION || which == OPT_HELP) {
 		*action = which == OPT_HELP ? CONFIG_HELP : CONFIG_VERSION;
+		return 0;
+	}
+	if (which == OPT_EXIT_WHEN_IDLE && !value) {
+		config->exit_when_idle = true;
 		return 0;
 	}
 	if (!value && *at + 1 < argc)
@@ -228,6 +234,17 @@ static int check_node_id(const char *id, struct err *e)
 	return 0;
 }
 
+/* Ours before the distribution's, which is often too old. */
+static const char *find_rclone(void)
+{
+	static const char *const places[] = { "/usr/local/bin/rclone", "/usr/bin/rclone" };
+
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		if (access(places[i], X_OK) == 0)
+			return places[i];
+	return NULL;
+}
+
 static void defaults(struct config *config)
 {
 	static char http[] = ":9808";
@@ -246,6 +263,7 @@ static void defaults(struct config *config)
 		.run_dir = "/run/lukscryptwalker",
 		.host_root = "/",
 		.kubelet_dir = "/var/lib/kubelet",
+		.rclone = find_rclone(),
 		.log_format = LOG_TEXT,
 		.log_level = LOG_INFO,
 	};

@@ -2,6 +2,7 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -20,6 +21,9 @@ struct config {
 	const char *socket_path;	   /* of --endpoint, without unix:// */
 	const char *http_host, *http_port; /* http_port NULL: off */
 	const char *node_id, *state_dir, *run_dir, *host_root, *kubelet_dir;
+	const char *rclone;	    /* NULL: none was found */
+	bool exit_when_idle;	    /* role mounter, started by role all */
+	const char *mounter_socket; /* NULL: {run-dir}/mounter.sock */
 	const char *allow_paths[ALLOW_PATHS_MAX];
 	size_t allow_count;
 	enum log_format log_format;

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/reactor.h"
 #include "csi/service.h"
+#include "mounter/mounter.h"
 #include "ops/http.h"
 #include "ops/metrics.h"
 #include "rpc/server.h"
@@ -89,10 +90,12 @@ static int build_service(struct program *p, struct err *e)
 
 	node->id = config->node_id;
 	node->host_root = config->host_root;
+	node->run_dir = config->run_dir;
+	node->state_dir = config->state_dir;
+	node->rclone = config->rclone;
+	node->mounter_socket = config->mounter_socket;
 	node->allow_paths = config->allow_paths;
 	node->allow_count = config->allow_count;
-	node->state_dir = config->state_dir;
-	node->run_dir = config->run_dir;
 	if (open_folder(config->run_dir, 0700, &node->run_fd, e) < 0 || open_kubelet_dir(p, e) < 0)
 		return -1;
 	p->service.store = store_dir_open(config->state_dir, e);
@@ -189,15 +192,25 @@ static void program_done(struct program *p)
 
 static int check_supported(const struct config *config, struct err *e)
 {
-	if (config->role == ROLE_MOUNTER)
-		return err_set(
-			e, ERR_UNIMPLEMENTED,
-			"role 'mounter' belongs to storage-backend 's3', which is not part of this "
-			"version");
 	if (config->store == STORE_KUBE)
 		return err_set(e, ERR_UNIMPLEMENTED,
 			       "--store=kube is not part of this version: use --store=dir");
 	return 0;
+}
+
+static int run_mounter(const struct config *config, struct err *e)
+{
+	const struct mounter_options options = {
+		.run_dir = config->run_dir,
+		.socket_path = config->mounter_socket,
+		.rclone = config->rclone,
+		.exit_when_idle = config->exit_when_idle,
+	};
+
+	if (!config->rclone)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "rclone is not installed: set --rclone=PATH");
+	return mounter_run(&options, e);
 }
 
 int wiring_run(const struct config *config, struct err *e)
@@ -209,6 +222,8 @@ int wiring_run(const struct config *config, struct err *e)
 		.service = { .node = { .run_fd = -1, .kubelet = { .fd = -1 } } },
 	};
 
+	if (config->role == ROLE_MOUNTER)
+		return run_mounter(config, e);
 	if (check_supported(config, e) < 0 || build_service(&p, e) < 0)
 		return -1;
 	p.reactor = reactor_new(e);

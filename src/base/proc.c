@@ -6,8 +6,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/mem.h"
 
 enum { GRACE_MS = 3000 }; /* for a killed child to be gone */
 
@@ -32,87 +33,113 @@ static int find_program(const char *name, char path[64], struct err *e)
 		name);
 }
 
-static NORETURN void become(const char *path, const char *const argv[], int output, pid_t parent)
+/* How a child is started: descriptors are the parent's, -1 where there is none. */
+struct child {
+	const char *path;
+	const char *const *argv, *const *environment;
+	int input, output, errors, kept;
+	pid_t parent;
+};
+
+static NORETURN void become(const struct child *child)
 {
-	static const char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
-						   "DM_DISABLE_UDEV=1", NULL };
 	sigset_t none;
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int input = child->input >= 0 ? child->input : open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	/* The parent may have died before the request took effect. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
+	if (getppid() != child->parent)
 		_exit(127);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	dup2(null, STDIN_FILENO);
-	dup2(output, STDOUT_FILENO);
-	dup2(output, STDERR_FILENO);
-	execve(path, (char *const *)argv, (char *const *)environment);
+	dup2(input, STDIN_FILENO);
+	dup2(child->output, STDOUT_FILENO);
+	dup2(child->errors, STDERR_FILENO);
+	if (child->kept >= 0)
+		fcntl(child->kept, F_SETFD, 0);
+	execve(child->path, (char *const *)child->argv, (char *const *)child->environment);
 	_exit(127);
 }
 
-/* Keeps the last part of what is written. */
-static void keep(struct proc_result *result, size_t *used, const char *bytes, size_t size)
+/* What a child writes into one pipe: its first or its last part. */
+struct sink {
+	int fd;
+	char *bytes;
+	size_t used, room;
+	bool keep_first, cut;
+};
+
+static void keep(struct sink *sink, const char *bytes, size_t size)
 {
-	size_t room = sizeof(result->output) - 1;
+	sink->cut = sink->cut || sink->used + size > sink->room;
+	if (sink->keep_first) {
+		size_t left = sink->room - sink->used;
 
-	if (size > room) {
-		bytes += size - room;
-		size = room;
+		size = size < left ? size : left;
+	} else if (size > sink->room) {
+		bytes += size - sink->room;
+		size = sink->room;
 	}
-	if (*used + size > room) {
-		size_t drop = *used + size - room;
+	if (sink->used + size > sink->room) {
+		size_t drop = sink->used + size - sink->room;
 
-		memmove(result->output, result->output + drop, *used - drop);
-		*used -= drop;
+		memmove(sink->bytes, sink->bytes + drop, sink->used - drop);
+		sink->used -= drop;
 	}
-	memcpy(result->output + *used, bytes, size);
-	*used += size;
+	memcpy(sink->bytes + sink->used, bytes, size);
+	sink->used += size;
 }
 
-static void tidy(struct proc_result *result, size_t used)
+static void tidy(struct sink *sink)
 {
-	while (used && isspace((unsigned char)result->output[used - 1]))
-		used--;
-	result->output[used] = '\0';
-	for (char *c = result->output; *c; c++)
+	while (sink->used && isspace((unsigned char)sink->bytes[sink->used - 1]))
+		sink->used--;
+	sink->bytes[sink->used] = '\0';
+	for (char *c = sink->bytes; *c; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = ' ';
 }
 
-/* Reads until the child has ended. false: the time is over. */
-static bool collect(int pid_fd, int pipe_fd, int64_t end_ms, struct proc_result *result)
+static void drain(struct pollfd *fd, struct sink *sink)
 {
-	struct pollfd fds[] = { { .fd = pid_fd, .events = POLLIN },
-				{ .fd = pipe_fd, .events = POLLIN } };
-	char bytes[1024];
-	size_t used = 0;
+	char bytes[4096];
+	ssize_t got;
+
+	if (!fd->revents)
+		return;
+	got = read(fd->fd, bytes, sizeof(bytes));
+	if (got > 0)
+		keep(sink, bytes, (size_t)got);
+	else
+		fd->fd = -1;
+}
+
+/* Reads until the child has ended. false: the time is over. */
+static bool collect(int pid_fd, int64_t end_ms, struct sink sinks[], nfds_t count)
+{
+	struct pollfd fds[3] = { { .fd = pid_fd, .events = POLLIN } };
 	bool ended = false;
 
+	for (nfds_t i = 0; i < count; i++)
+		fds[i + 1] = (struct pollfd){ .fd = sinks[i].fd, .events = POLLIN };
 	for (;;) {
 		int64_t left = end_ms - clock_ms();
-		int ready = left > 0 ? poll(fds, 2, ended ? 0 : (int)left) : 0;
+		int ready = left > 0 ? poll(fds, count + 1, ended ? 0 : (int)left) : 0;
+		bool more = false;
 
 		if (ready < 0 && errno == EINTR)
 			continue;
 		if (ready <= 0)
-			break;
+			return ended;
 		ended = ended || fds[0].revents;
-		if (!fds[1].revents) {
-			if (ended)
-				break;
-			continue;
+		for (nfds_t i = 0; i < count; i++) {
+			more = more || fds[i + 1].revents;
+			drain(&fds[i + 1], &sinks[i]);
 		}
-		ssize_t got = read(pipe_fd, bytes, sizeof(bytes));
-		if (got > 0)
-			keep(result, &used, bytes, (size_t)got);
-		else
-			fds[1].fd = -1;
+		if (ended && !more)
+			return true;
 	}
-	tidy(result, used);
-	return ended;
 }
 
 /* Waits for a child that has ended or was killed. false: the kernel does not let it go. */
@@ -141,13 +168,48 @@ static int give_up(const char *name, int64_t timeout_ms, bool gone, struct err *
 		       gone ? "" : ", but waits in the kernel: the disk below does not answer");
 }
 
+/* Starts the child and gathers what it says; the write ends of the pipes are closed here. */
+static int run(struct child *child, int write_ends[], struct sink sinks[], nfds_t count,
+	       int64_t timeout_ms, int *ret_exit_code, struct err *e)
+{
+	const char *name = child->argv[0];
+	auto_close int pid_fd = -1;
+	siginfo_t info = { 0 };
+
+	child->parent = getpid();
+	pid_t pid = fork();
+	if (pid == 0)
+		become(child);
+	int errnum = errno;
+	for (nfds_t i = 0; i < count; i++)
+		close(TAKE(write_ends[i], -1));
+	if (pid < 0)
+		return err_sys(e, errnum, "cannot start '%s'", name);
+
+	pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pid_fd < 0) {
+		errnum = errno;
+		kill(pid, SIGKILL);
+		return err_sys(e, errnum, "cannot watch '%s'", name);
+	}
+	bool ended = collect(pid_fd, clock_ms() + timeout_ms, sinks, count);
+	if (!ended)
+		kill(pid, SIGKILL);
+	bool gone = reap(pid, pid_fd, &info);
+	if (!ended || !gone)
+		return give_up(name, timeout_ms, gone, e);
+	*ret_exit_code = info.si_code == CLD_EXITED ? info.si_status : -1;
+	return 0;
+}
+
 int proc_run(const char *const argv[], int64_t timeout_ms, struct proc_result *ret_result,
 	     struct err *e)
 {
-	auto_close int read_end = -1, write_end = -1, pid_fd = -1;
-	pid_t self = getpid();
+	static const char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
+						   "DM_DISABLE_UDEV=1", NULL };
+	struct sink sink = { .bytes = ret_result->output, .room = sizeof(ret_result->output) - 1 };
+	auto_close int read_end = -1;
 	char path[64];
-	siginfo_t info = { 0 };
 	int ends[2];
 
 	memset(ret_result, 0, sizeof(*ret_result));
@@ -155,28 +217,65 @@ int proc_run(const char *const argv[], int64_t timeout_ms, struct proc_result *r
 		return -1;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_sys(e, errno, "cannot start '%s'", argv[0]);
-	read_end = ends[0];
-	write_end = ends[1];
-	pid_t pid = fork();
-	if (pid < 0)
-		return err_sys(e, errno, "cannot start '%s'", argv[0]);
-	if (pid == 0)
-		become(path, argv, write_end, self);
-	close(TAKE(write_end, -1));
+	sink.fd = read_end = ends[0];
+	struct child child = { .path = path,
+			       .argv = argv,
+			       .environment = environment,
+			       .input = -1,
+			       .output = ends[1],
+			       .errors = ends[1],
+			       .kept = -1 };
+	int rc = run(&child, &ends[1], &sink, 1, timeout_ms, &ret_result->exit_code, e);
+	tidy(&sink);
+	return rc;
+}
 
-	pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (pid_fd < 0) {
+int proc_ask(const struct proc_question *question, struct proc_answer *ret_answer, struct err *e)
+{
+	const char *path = question->argv[0];
+	auto_proc_answer struct proc_answer answer = { .text = xcalloc(1, question->answer_limit +
+										  1) };
+	auto_close int out_read = -1, err_read = -1;
+	int out[2], errors[2];
+
+	if (access(path, X_OK) < 0)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "program '%s' cannot be run on this node: %s", path,
+			       strerror(errno));
+	if (pipe2(out, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "cannot start '%s'", path);
+	out_read = out[0];
+	if (pipe2(errors, O_CLOEXEC) < 0) {
 		int errnum = errno;
 
-		kill(pid, SIGKILL);
-		return err_sys(e, errnum, "cannot watch '%s'", argv[0]);
+		close(out[1]);
+		return err_sys(e, errnum, "cannot start '%s'", path);
 	}
-	bool ended = collect(pid_fd, read_end, clock_ms() + timeout_ms, ret_result);
-	if (!ended)
-		kill(pid, SIGKILL);
-	bool gone = reap(pid, pid_fd, &info);
-	if (!ended || !gone)
-		return give_up(argv[0], timeout_ms, gone, e);
-	ret_result->exit_code = info.si_code == CLD_EXITED ? info.si_status : -1;
+	err_read = errors[0];
+	struct child child = { .path = path,
+			       .argv = question->argv,
+			       .environment = question->environment,
+			       .input = question->input_fd,
+			       .output = out[1],
+			       .errors = errors[1],
+			       .kept = question->kept_fd };
+	struct sink sinks[] = {
+		{ out_read, answer.text, 0, question->answer_limit, true, false },
+		{ err_read, answer.errors, 0, sizeof(answer.errors) - 1, false, false },
+	};
+	int write_ends[] = { out[1], errors[1] };
+	int rc = run(&child, write_ends, sinks, 2, question->timeout_ms, &answer.exit_code, e);
+	tidy(&sinks[1]);
+	if (rc < 0)
+		return -1;
+	answer.size = sinks[0].used;
+	answer.cut = sinks[0].cut;
+	*ret_answer = answer;
+	answer.text = NULL;
 	return 0;
+}
+
+void proc_answer_done(struct proc_answer *answer)
+{
+	free(answer->text);
 }

@@ -5,6 +5,7 @@
 #ifndef BASE_PROC_H
 #define BASE_PROC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,5 +25,29 @@ struct proc_result {
  */
 int proc_run(const char *const argv[], int64_t timeout_ms, struct proc_result *ret_result,
 	     struct err *e) MUST_CHECK;
+
+/* A program that is asked something: what it says on stdout is the answer. */
+struct proc_question {
+	const char *const *argv; /* argv[0] is an absolute path */
+	const char *const *environment;
+	int input_fd;	     /* read as stdin; -1: /dev/null */
+	int kept_fd;	     /* stays open under its number, as /dev/fd/N; -1: none */
+	size_t answer_limit; /* bytes of stdout that are kept: the first ones */
+	int64_t timeout_ms;
+};
+
+struct proc_answer {
+	int exit_code; /* -1: died of a signal */
+	char *text;    /* of stdout, with a NUL behind it */
+	size_t size;
+	bool cut;	   /* there was more */
+	char errors[2048]; /* the last part of stderr, control characters made spaces */
+};
+
+/* As proc_run(), for an own environment, and with stdout apart from stderr. */
+int proc_ask(const struct proc_question *question, struct proc_answer *ret_answer,
+	     struct err *e) MUST_CHECK;
+void proc_answer_done(struct proc_answer *answer);
+#define auto_proc_answer __attribute__((cleanup(proc_answer_done)))
 
 #endif

@@ -1,6 +1,7 @@
 /* DeleteVolume and ControllerExpandVolume. */
 #include "base/log.h"
 #include "csi/request.h"
+#include "csi/s3.h"
 #include "csi/service.h"
 #include "csi/size.h"
 #include "rpc/call.h"
@@ -50,6 +51,9 @@ int controller_delete_volume(struct rpc_call *call, struct err *e)
 		return -1;
 	if (csi_find_volume(service, id, NULL, &record, e) < 0)
 		return e->code == ERR_NOT_FOUND ? rpc_call_reply(call, &reply.base, e) : -1;
+	if (params_backend(&record.params) == BACKEND_S3)
+		return csi_s3_delete(call, &record, e) < 0 ? -1
+							   : rpc_call_reply(call, &reply.base, e);
 	if (mark_deleting(service, &record, e) < 0 ||
 	    local_delete(&service->node, record.params.value[PARAM_LOCAL_PATH], id, e) < 0 ||
 	    store_remove(service->store, id, e) < 0)
@@ -85,6 +89,12 @@ int controller_expand_volume(struct rpc_call *call, struct err *e)
 		return -1;
 	if (size_of_grown(request->capacity_range, &record, &bytes, e) < 0)
 		return -1;
+	if (params_backend(&record.params) == BACKEND_S3) {
+		if (csi_s3_expand(service, &record, bytes, e) < 0)
+			return -1;
+		reply.capacity_bytes = (int64_t)record.capacity_bytes;
+		return rpc_call_reply(call, &reply.base, e);
+	}
 	/* Beside the data may stand more than the store knows, after a crash; it counts. */
 	if (local_grow_image(&service->node, record.params.value[PARAM_LOCAL_PATH], id, bytes,
 			     &grown, e) < 0 ||

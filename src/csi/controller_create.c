@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "csi/reply.h"
 #include "csi/request.h"
+#include "csi/s3.h"
 #include "csi/service.h"
 #include "csi/size.h"
 #include "rpc/call.h"
@@ -78,7 +79,24 @@ static int check_topology(const Csi__V1__TopologyRequirement *requirement, const
 		node->id);
 }
 
-static int take_request(const Request *request, const struct csi_service *service,
+/* Where the volume can lie: on this node's disk, or in its bucket, which has no node. */
+static int take_place(const struct rpc_call *call, const Request *request,
+		      struct volume_record *wanted, struct err *e)
+{
+	const struct csi_service *service = call->service;
+
+	if (params_backend(&wanted->params) == BACKEND_S3)
+		return csi_s3_complete(call, request, &wanted->params, e);
+	if (local_path_check(&service->node, wanted->params.value[PARAM_LOCAL_PATH], wanted->id,
+			     e) < 0 ||
+	    check_topology(request->accessibility_requirements, &service->node, e) < 0)
+		return -1;
+	snprintf(wanted->node, sizeof(wanted->node), "%s", service->node.id);
+	wanted->data_offset_bytes = LUKS_HEADER_BYTES;
+	return 0;
+}
+
+static int take_request(const struct rpc_call *call, const Request *request,
 			struct volume_record *wanted, struct err *e)
 {
 	struct text_pair *pairs = NULL;
@@ -100,20 +118,11 @@ static int take_request(const Request *request, const struct csi_service *servic
 	free(pairs);
 	if (rc < 0 || take_capabilities(request, wanted, e) < 0)
 		return -1;
-	if (params_backend(&wanted->params) == BACKEND_S3)
-		return err_set(
-			e, ERR_INVALID_ARGUMENT,
-			"storage-backend 's3' is not part of this version of the driver: use "
-			"'local'");
 	if (size_of_new(request->capacity_range, wanted, &wanted->capacity_bytes, e) < 0 ||
-	    local_path_check(&service->node, wanted->params.value[PARAM_LOCAL_PATH], wanted->id,
-			     e) < 0 ||
-	    check_topology(request->accessibility_requirements, &service->node, e) < 0)
+	    take_place(call, request, wanted, e) < 0)
 		return -1;
 
 	snprintf(wanted->name, sizeof(wanted->name), "%s", request->name);
-	snprintf(wanted->node, sizeof(wanted->node), "%s", service->node.id);
-	wanted->data_offset_bytes = LUKS_HEADER_BYTES;
 	clock_utc_text(wanted->created);
 	return 0;
 }
@@ -181,17 +190,37 @@ static int announce(const struct csi_service *service, const struct volume_recor
 	return store_put(service->store, wanted, e);
 }
 
+/* A volume in S3 has no record but the store's. */
+static int ensure_s3(const struct rpc_call *call, const Request *request,
+		     const struct volume_record *known, const struct volume_record *wanted,
+		     struct volume_record *ret_made, struct err *e)
+{
+	if (known && known->state != VOLUME_DELETING &&
+	    check_existing(request, known, wanted, e) < 0)
+		return -1;
+	return csi_s3_create(call, known, wanted, ret_made, e);
+}
+
 /* The record beside the data, and the store's mirror of it, as one. */
-static int ensure_volume(const struct csi_service *service, const Request *request,
+static int ensure_volume(const struct rpc_call *call, const Request *request,
 			 const struct volume_record *wanted, struct volume_record *ret_made,
 			 struct err *e)
 {
+	const struct csi_service *service = call->service;
 	auto_record struct volume_record known = { 0 };
 	bool is_known = store_get(service->store, wanted->id, &known, e) == 0;
+	enum backend backend = params_backend(&wanted->params);
 	struct err ignored;
 
 	if (!is_known && e->code != ERR_NOT_FOUND)
 		return -1;
+	if (is_known && known.state == VOLUME_DELETING && params_backend(&known.params) != backend)
+		return err_set(e, ERR_ABORTED,
+			       "an earlier volume '%s' of the other storage-backend is still being "
+			       "deleted",
+			       wanted->id);
+	if (backend == BACKEND_S3)
+		return ensure_s3(call, request, is_known ? &known : NULL, wanted, ret_made, e);
 	if (is_known ? check_known(service, request, &known, wanted, e) < 0
 		     : announce(service, wanted, e) < 0)
 		return -1;
@@ -220,9 +249,9 @@ int controller_create_volume(struct rpc_call *call, struct err *e)
 	struct volume_message volume;
 	auto_close int lock = -1;
 
-	if (take_request(request, service, &wanted, e) < 0 ||
+	if (take_request(call, request, &wanted, e) < 0 ||
 	    csi_lock_volume(service, wanted.id, &lock, e) < 0 ||
-	    ensure_volume(service, request, &wanted, &made, e) < 0)
+	    ensure_volume(call, request, &wanted, &made, e) < 0)
 		return -1;
 	volume_message_fill(&volume, &made);
 	reply.volume = &volume.volume;

@@ -3,6 +3,7 @@
 
 #include "csi/reply.h"
 #include "csi/request.h"
+#include "csi/s3.h"
 #include "csi/service.h"
 #include "csi/size.h"
 #include "rpc/call.h"
@@ -80,6 +81,8 @@ int node_get_volume_stats(struct rpc_call *call, struct err *e)
 	struct condition_message condition;
 	struct fs_usage usage;
 
+	if (csi_is_s3(service, request->volume_id, NULL, 0))
+		return node_s3_stats(call, e);
 	if (volume_id_check(request->volume_id, e) < 0)
 		return -1;
 	if (!*request->volume_path)
@@ -109,6 +112,8 @@ int node_expand_volume(struct rpc_call *call, struct err *e)
 	auto_close int lock = -1;
 	uint64_t bytes;
 
+	if (csi_is_s3(service, request->volume_id, NULL, 0))
+		return node_s3_expand(call, e);
 	if (volume_id_check(request->volume_id, e) < 0)
 		return -1;
 	if (!*request->volume_path)

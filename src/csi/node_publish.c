@@ -1,5 +1,6 @@
 /* NodePublishVolume and NodeUnpublishVolume. */
 #include "csi/request.h"
+#include "csi/s3.h"
 #include "csi/service.h"
 #include "rpc/call.h"
 
@@ -16,6 +17,8 @@ int node_publish_volume(struct rpc_call *call, struct err *e)
 	struct target target;
 	auto_close int lock = -1;
 
+	if (csi_is_s3(service, request->volume_id, NULL, 0))
+		return node_s3_publish(call, e);
 	if (volume_id_check(request->volume_id, e) < 0 ||
 	    target_parse(&service->node.kubelet, request->staging_target_path, "staging path",
 			 &target, e) < 0 ||
@@ -44,6 +47,8 @@ int node_unpublish_volume(struct rpc_call *call, struct err *e)
 	struct target target;
 	auto_close int lock = -1;
 
+	if (csi_is_s3(service, request->volume_id, NULL, 0))
+		return node_s3_unpublish(call, e);
 	if (volume_id_check(request->volume_id, e) < 0 ||
 	    target_parse(&service->node.kubelet, request->target_path, "target path", &target, e) <
 		    0 ||

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "csi/request.h"
+#include "csi/s3.h"
 #include "csi/service.h"
 #include "rpc/call.h"
 
@@ -82,6 +83,9 @@ int node_stage_volume(struct rpc_call *call, struct err *e)
 	struct target target;
 	auto_close int lock = -1;
 
+	if (csi_is_s3(service, request->volume_id, (void *const *)request->volume_context,
+		      request->n_volume_context))
+		return node_s3_stage(call, e);
 	if (volume_id_check(request->volume_id, e) < 0 ||
 	    target_parse(&service->node.kubelet, request->staging_target_path, "staging path",
 			 &target, e) < 0 ||
@@ -115,6 +119,8 @@ int node_unstage_volume(struct rpc_call *call, struct err *e)
 	struct target target;
 	auto_close int lock = -1;
 
+	if (csi_is_s3(service, request->volume_id, NULL, 0))
+		return node_s3_unstage(call, e);
 	if (volume_id_check(request->volume_id, e) < 0 ||
 	    target_parse(&service->node.kubelet, request->staging_target_path, "staging path",
 			 &target, e) < 0 ||

@@ -2,6 +2,7 @@
 #include "csi/reply.h"
 
 #include "csi/service.h"
+#include "engine/condition.h"
 
 static void add_context(struct volume_message *m, const char *key, char *value)
 {
@@ -22,6 +23,8 @@ void volume_message_fill(struct volume_message *m, const struct volume_record *r
 	for (int i = 0; i < PARAM_COUNT; i++)
 		if (record->params.value[i])
 			add_context(m, param_rules[i].key, record->params.value[i]);
+	if (params_backend(&record->params) == BACKEND_S3)
+		return; /* every node can have it */
 	/* So that a stage on another node can name the one that holds the data. */
 	add_context(m, TOPOLOGY_KEY, (char *)record->node);
 
@@ -40,7 +43,7 @@ void volume_message_fill(struct volume_message *m, const struct volume_record *r
 void condition_message_fill(struct condition_message *m, const struct node *node,
 			    const struct volume_record *record)
 {
-	local_condition(node, record, &m->condition);
+	condition_look(node, record, &m->condition);
 	csi__v1__volume_condition__init(&m->message);
 	m->message.abnormal = m->condition.abnormal;
 	m->message.message = m->condition.message;

@@ -84,6 +84,8 @@ int request_capability(const Csi__V1__VolumeCapability *message, enum backend ba
 	}
 	if (message->access_mode)
 		capability.mode = (enum access_mode)message->access_mode->mode;
+	if (backend == BACKEND_S3)
+		capability.fs_type = ""; /* a sidecar's default means nothing there */
 	if (capability_check(&capability, backend, e) < 0)
 		return -1;
 	*ret_capability = capability;

@@ -24,6 +24,12 @@ const struct ctl_command ctl_commands[] = {
 	  "take over an image without a record (of the Go driver, or volume.json was lost)" },
 	{ "volume", "forget", "ID", 1, ctl_volume_forget,
 	  "remove what the store knows of a volume whose data are lost" },
+	{ "volume", "external-access", "ID", 1, ctl_volume_access,
+	  "the commands that read a volume in S3 with rclone alone; no secret is in them" },
+	{ "volume", "drain", "ID", 1, ctl_volume_drain,
+	  "what of a volume is not in S3 yet; with --wait, until nothing is left" },
+	{ "volume", "release", "ID", 1, ctl_volume_release,
+	  "give up what a lost node did not upload to S3, so that another can stage the volume" },
 	{ "node", "doctor", "", 0, ctl_node_doctor,
 	  "whether this node can hold volumes, and what is left over on it" },
 	{ "completion", "bash", "", 0, ctl_completion_bash, "a script for this shell" },
@@ -36,6 +42,11 @@ const size_t ctl_command_count = ARRAY_LEN(ctl_commands);
 const struct ctl_option ctl_options[] = {
 	{ "--passphrase-fd", CTL_NUMBER, PLACE(passphrase_fd), "N",
 	  "read the passphrase from this descriptor, to its end; default: ask" },
+	{ "--wait", CTL_FLAG, PLACE(wait), NULL, "of drain: until nothing is left" },
+	{ "--node", CTL_TEXT, PLACE(of_node), "NAME",
+	  "of release: the lost node; default: the one that had the volume last" },
+	{ "--accept-loss", CTL_FLAG, PLACE(accept_loss), NULL,
+	  "of release: the node will never come back, and what it had is given up" },
 	{ "--local-path", CTL_PATH, PLACE(local_path), "DIR",
 	  "where a volume lies that the store does not know "
 	  "(/opt/local-path-provisioner)" },
@@ -97,6 +108,17 @@ static int take_value(const struct ctl_option *option, const char *value, struct
 	return 0;
 }
 
+static int take_flag(const struct ctl_option *option, const char *equals, struct ctl *ctl,
+		     struct err *e)
+{
+	bool on = true;
+
+	if (equals)
+		return err_set(e, ERR_INVALID_ARGUMENT, "%s takes no value", option->name);
+	memcpy((char *)ctl + option->offset, &on, sizeof(on));
+	return 0;
+}
+
 /* argv[*at] is an option, its value follows '=' or is the next word. */
 static int take_option(int argc, char *argv[], int *at, struct ctl *ctl, struct err *e)
 {
@@ -110,6 +132,8 @@ static int take_option(int argc, char *argv[], int *at, struct ctl *ctl, struct 
 		names[i] = ctl_options[i].name;
 		if (strlen(names[i]) != length || strncmp(names[i], word, length) != 0)
 			continue;
+		if (ctl_options[i].kind == CTL_FLAG)
+			return take_flag(&ctl_options[i], equals, ctl, e);
 		if (!value)
 			return err_set(e, ERR_INVALID_ARGUMENT, "%s needs a value", names[i]);
 		*at += !equals;
@@ -178,7 +202,8 @@ void ctl_help(void)
 		const struct ctl_option *o = &ctl_options[i];
 		char usage[80];
 
-		snprintf(usage, sizeof(usage), "%s=%s", o->name, o->placeholder);
+		snprintf(usage, sizeof(usage), "%s%s%s", o->name, o->placeholder ? "=" : "",
+			 o->placeholder ? o->placeholder : "");
 		printf("  %-28s %s\n", usage, o->help);
 	}
 	printf("  %-28s\n\n", "--version --help");

@@ -17,13 +17,14 @@ struct ctl_command {
 extern const struct ctl_command ctl_commands[];
 extern const size_t ctl_command_count;
 
-enum ctl_value { CTL_PATH, CTL_TEXT, CTL_NUMBER };
+enum ctl_value { CTL_PATH, CTL_TEXT, CTL_NUMBER, CTL_FLAG };
 
 struct ctl_option {
 	const char *name; /* with its dashes */
 	enum ctl_value kind;
-	size_t offset; /* of the value in struct ctl */
-	const char *placeholder, *help;
+	size_t offset;		 /* of the value in struct ctl */
+	const char *placeholder; /* of its value; NULL: it takes none */
+	const char *help;
 };
 
 extern const struct ctl_option ctl_options[];

@@ -48,7 +48,7 @@ int ctl_completion_bash(const struct ctl *ctl, char *words[], struct err *e)
 	     "\telif [[ $cur == -* ]]; then");
 	fputs("\t\tchoices='-o --help --version", stdout);
 	for (size_t i = 0; i < ctl_option_count; i++)
-		printf(" %s=", ctl_options[i].name);
+		printf(" %s%s", ctl_options[i].name, ctl_options[i].placeholder ? "=" : "");
 	fputs("'\n\t\tcompopt -o nospace 2> /dev/null\n"
 	      "\telse\n"
 	      "\t\tcase \"${words[*]}\" in\n"
@@ -120,7 +120,7 @@ int ctl_completion_zsh(const struct ctl *ctl, char *words[], struct err *e)
 	     "\tif [[ $words[CURRENT] == -* ]]; then");
 	fputs("\t\tcompadd -S '' -- -o --help --version", stdout);
 	for (size_t i = 0; i < ctl_option_count; i++)
-		printf(" %s=", ctl_options[i].name);
+		printf(" %s%s", ctl_options[i].name, ctl_options[i].placeholder ? "=" : "");
 	fputs("\n\t\treturn\n\tfi\n\tcase \"$plain\" in\n\t'') choices=(", stdout);
 	print_groups();
 	puts(") ;;");
@@ -173,7 +173,9 @@ int ctl_completion_fish(const struct ctl *ctl, char *words[], struct err *e)
 	     "complete -c lcw -l version");
 	for (size_t i = 0; i < ctl_option_count; i++) {
 		printf("complete -c lcw -l %s %s -d '", ctl_options[i].name + 2,
-		       ctl_options[i].kind == CTL_PATH ? "-r -F" : "-x");
+		       ctl_options[i].kind == CTL_FLAG	 ? ""
+		       : ctl_options[i].kind == CTL_PATH ? "-r -F"
+							 : "-x");
 		print_quoted(ctl_options[i].help, false);
 		puts("'");
 	}

@@ -23,6 +23,8 @@ struct ctl {
 	int passphrase_fd;	/* -1: ask at the terminal */
 	int new_passphrase_fd;	/* of rotate-key; -1: ask */
 	enum { CTL_TABLE, CTL_JSON, CTL_NAME } output;
+	const char *of_node;	/* of release; NULL: the record's */
+	bool accept_loss, wait; /* of release, of drain */
 };
 
 /* One command: `words` are what follows its name, as many as its table says. Returns an exit
@@ -31,7 +33,7 @@ typedef int ctl_run(const struct ctl *ctl, char *words[], struct err *e);
 
 ctl_run ctl_volume_list, ctl_volume_show, ctl_volume_check, ctl_volume_backup_header,
 	ctl_volume_expand, ctl_volume_unlock_test, ctl_volume_restore_header, ctl_volume_adopt,
-	ctl_volume_forget, ctl_node_doctor, ctl_completion_bash, ctl_completion_zsh,
-	ctl_completion_fish;
+	ctl_volume_forget, ctl_volume_access, ctl_volume_release, ctl_volume_drain, ctl_node_doctor,
+	ctl_completion_bash, ctl_completion_zsh, ctl_completion_fish;
 
 #endif

@@ -9,6 +9,15 @@
 #include "base/mem.h"
 #include "ctl/ctl.h"
 #include "ctl/node.h"
+#include "engine/condition.h"
+#include "engine/s3.h"
+
+static const char *type_of(const struct volume_record *record)
+{
+	if (params_backend(&record->params) == BACKEND_S3)
+		return "s3";
+	return record->block ? "block" : fs_type_name(params_fs_type(&record->params));
+}
 
 static json_t *volume_json(const struct volume_record *record, const struct condition *condition)
 {
@@ -24,10 +33,8 @@ static json_t *volume_json(const struct volume_record *record, const struct cond
 static void print_row(const struct volume_record *record, const struct condition *condition)
 {
 	printf("%-44s %-10s %-6s %14" PRIu64 " %-16s %s%s\n", record->id,
-	       volume_state_name(record->state),
-	       record->block ? "block" : fs_type_name(params_fs_type(&record->params)),
-	       record->capacity_bytes, record->node, condition->abnormal ? "ABNORMAL: " : "",
-	       condition->message);
+	       volume_state_name(record->state), type_of(record), record->capacity_bytes,
+	       record->node, condition->abnormal ? "ABNORMAL: " : "", condition->message);
 }
 
 /* Adds one volume to the output. A damaged record is told and does not hide the others. */
@@ -41,7 +48,7 @@ static bool list_one(struct store *store, const struct node *node, const char *i
 		fprintf(stderr, "lcw: %s\n", e.msg);
 		return false;
 	}
-	local_condition(node, &record, &condition);
+	condition_look(node, &record, &condition);
 	if (list)
 		json_array_append_new(list, volume_json(&record, &condition));
 	else
@@ -101,7 +108,7 @@ int ctl_volume_show(const struct ctl *ctl, char *words[], struct err *e)
 	if (ctl_node_open(ctl, &node, e) < 0 ||
 	    ctl_find_volume(ctl, &node, words[0], &record, &stored, e) < 0)
 		return -1;
-	local_condition(&node.node, &record, &condition);
+	condition_look(&node.node, &record, &condition);
 	if (ctl->output == CTL_JSON) {
 		auto_json json_t *volume = volume_json(&record, &condition);
 		auto_free char *text = json_text(volume);
@@ -113,9 +120,8 @@ int ctl_volume_show(const struct ctl *ctl, char *words[], struct err *e)
 	key_age(&record, age);
 	printf("volume     %s\nstate      %s\ntype       %s\nbytes      %" PRIu64
 	       "\nnode       %s\nLUKS UUID  %s\ncreated    %s\nkey        %s\ncondition  %s%s\n",
-	       record.id, volume_state_name(record.state),
-	       record.block ? "block" : fs_type_name(params_fs_type(&record.params)),
-	       record.capacity_bytes, record.node, record.luks_uuid, record.created, age,
+	       record.id, volume_state_name(record.state), type_of(&record), record.capacity_bytes,
+	       record.node, record.luks_uuid, record.created, age,
 	       condition.abnormal ? "ABNORMAL: " : "", condition.message);
 	for (int i = 0; i < PARAM_COUNT; i++)
 		if (record.params.value[i])

@@ -26,7 +26,9 @@ struct node {
 	const char *const *allow_paths;	 /* local-path must lie in one of these, if any */
 	size_t allow_count;
 	struct kubelet_dir kubelet;
-	int run_fd; /* folder of locks */
+	int run_fd;	    /* folder of locks */
+	const char *rclone; /* path of the program; NULL: there is none on this node */
+	const char *mounter_socket;
 };
 
 /*

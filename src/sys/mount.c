@@ -14,7 +14,7 @@
 #include "sys/mount_flags.h"
 
 /* <sys/mount.h> and <linux/mount.h> do not agree in glibc 2.36, so the calls are made by number. */
-enum { UMOUNT_WITHOUT_LINKS = 8 };
+enum { UMOUNT_AT_ONCE = 2, UMOUNT_WITHOUT_LINKS = 8 };
 
 static int fs_open(const char *type)
 {
@@ -185,4 +185,27 @@ int mount_remove(const char *path, struct err *e)
 	default:
 		return err_sys(e, errno, "cannot unmount '%s'", path);
 	}
+}
+
+int mount_detach(const char *path, struct err *e)
+{
+	if (syscall(SYS_umount2, path, UMOUNT_AT_ONCE | UMOUNT_WITHOUT_LINKS) < 0 &&
+	    errno != EINVAL && errno != ENOENT)
+		return err_sys(e, errno, "cannot take the mount '%s' away", path);
+	return 0;
+}
+
+int mount_set_read_only(const char *path, bool read_only, struct err *e)
+{
+	/* The flags are replaced, so those of the mount are given again. */
+	unsigned long flags = MS_REMOUNT | MS_NOSUID | MS_NODEV | (read_only ? MS_RDONLY : 0);
+
+	if (syscall(SYS_mount, NULL, path, NULL, flags, NULL) == 0)
+		return 0;
+	int errnum = errno;
+	err_sys(e, errnum, "cannot make '%s' %s", path, read_only ? "read-only" : "writable");
+	if (errnum == EBUSY)
+		e->code = ERR_FAILED_PRECONDITION;
+	e->sys = errnum;
+	return -1;
 }

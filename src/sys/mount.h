@@ -35,4 +35,16 @@ int mount_bind(int source_fd, int target_fd, const char *const flags[], size_t c
  * FAILED_PRECONDITION while in use. A path that is no mount is success. */
 int mount_remove(const char *path, struct err *e) MUST_CHECK;
 
+/*
+ * Takes the topmost mount away at once, also where it is in use: for a mount whose server is gone,
+ * which nobody can use any more. A path that is no mount is success.
+ */
+int mount_detach(const char *path, struct err *e) MUST_CHECK;
+
+/*
+ * Makes a whole file system, with everything that is bound from it, read-only or writable; it stays
+ * nosuid and nodev. FAILED_PRECONDITION with err.sys EBUSY while a file is open for writing.
+ */
+int mount_set_read_only(const char *path, bool read_only, struct err *e) MUST_CHECK;
+
 #endif

@@ -119,6 +119,38 @@ static int check_key(const struct params *params, struct err *e)
 		       cipher, bits);
 }
 
+/* Values of the S3 backend that say two things at once, or half of one. */
+static int check_s3(const struct params *params, struct err *e)
+{
+	static const enum param halves[][2] = {
+		{ PARAM_S3_ACCESS_KEY_SECRET_NAME, PARAM_S3_ACCESS_KEY_SECRET_NAMESPACE },
+		{ PARAM_S3_SECRET_NAME, PARAM_S3_SECRET_NAMESPACE },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
+		bool name = params->value[halves[i][0]], space = params->value[halves[i][1]];
+
+		if (name != space)
+			return err_set(e, ERR_INVALID_ARGUMENT,
+				       "StorageClass parameter '%s' needs '%s' beside it",
+				       param_rules[halves[i][name ? 0 : 1]].key,
+				       param_rules[halves[i][name ? 1 : 0]].key);
+	}
+	if (params->value[PARAM_S3_ACCESS_KEY_SECRET_NAME] && params->value[PARAM_S3_SECRET_NAME])
+		return err_set(e, ERR_INVALID_ARGUMENT,
+			       "StorageClass parameters '%s' and '%s' both name the Secret with "
+			       "the S3 keys: give one",
+			       param_rules[PARAM_S3_ACCESS_KEY_SECRET_NAME].key,
+			       param_rules[PARAM_S3_SECRET_NAME].key);
+	if (params_flag(params, PARAM_S3_SHARED_PREFIX) && !params->value[PARAM_S3_PATH_PREFIX])
+		return err_set(e, ERR_INVALID_ARGUMENT,
+			       "StorageClass parameter '%s' = 'true' needs '%s': without it every "
+			       "volume has a prefix of its own",
+			       param_rules[PARAM_S3_SHARED_PREFIX].key,
+			       param_rules[PARAM_S3_PATH_PREFIX].key);
+	return 0;
+}
+
 static int finish(struct params *params, struct err *e)
 {
 	if (!params->value[PARAM_STORAGE_BACKEND])
@@ -126,8 +158,7 @@ static int finish(struct params *params, struct err *e)
 			   param_rules[PARAM_STORAGE_BACKEND].initial);
 
 	enum backend backend = params_backend(params);
-	if (backend == BACKEND_LOCAL && is_pbkdf2(params) &&
-	    !params->value[PARAM_LUKS_PBKDF_ITERATIONS])
+	if (is_pbkdf2(params) && !params->value[PARAM_LUKS_PBKDF_ITERATIONS])
 		params_set(params, PARAM_LUKS_PBKDF_ITERATIONS, "600000");
 	for (int i = 0; i < PARAM_COUNT; i++) {
 		const struct param_rule *rule = &param_rules[i];
@@ -141,6 +172,8 @@ static int finish(struct params *params, struct err *e)
 		if (!params->value[i] && ours && rule->initial)
 			params_set(params, (enum param)i, rule->initial);
 	}
+	if (backend == BACKEND_S3 && check_s3(params, e) < 0)
+		return -1;
 	if (params->value[PARAM_LOCAL_PATH])
 		trim_slashes(params->value[PARAM_LOCAL_PATH]);
 	return check_iterations(params, e) < 0 ? -1 : check_key(params, e);

@@ -3,6 +3,7 @@
 
 #include "base/parse.h"
 #include "volume/params.h"
+#include "volume/s3_layout.h"
 
 enum { LOCAL = 1u << BACKEND_LOCAL, S3 = 1u << BACKEND_S3, BOTH = LOCAL | S3 };
 
@@ -114,13 +115,6 @@ static bool is_parallel(const char *v)
 	return parse_uint(v, 4, &count) && count >= 1;
 }
 
-static bool is_size(const char *v)
-{
-	uint64_t bytes;
-
-	return parse_size(v, &bytes) && bytes > 0;
-}
-
 static bool is_duration(const char *v)
 {
 	int64_t ms;
@@ -150,17 +144,45 @@ static bool is_bucket(const char *v)
 	       v[0] != '-' && v[0] != '.';
 }
 
-/* Credentials in an URL end up in logs; they belong into a Secret. */
+/*
+ * Credentials in an URL end up in logs; they belong into a Secret. A path would be taken for part
+ * of the bucket's name by some servers.
+ */
 static bool is_endpoint(const char *v)
 {
-	bool scheme = strncmp(v, "https://", 8) == 0 || strncmp(v, "http://", 7) == 0;
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]";
+	bool tls = strncmp(v, "https://", 8) == 0;
+	const char *host = v + (tls ? 8 : 7);
 
-	return scheme && !strchr(v, '@') && !strpbrk(v, " ?#\"'\\") && strlen(v) <= 512;
+	if (!tls && strncmp(v, "http://", 7) != 0)
+		return false;
+	size_t length = strspn(host, allowed);
+	bool ends = !host[length] || strcmp(host + length, "/") == 0;
+	return ends && length > 0 && length <= 255 && host[0] != ':' && host[0] != '-';
 }
 
-static bool is_prefix(const char *v)
+/* Uploads that wait for nobody lose their errors: with 0 a failed one leaves rclone's queue. */
+static bool is_write_back(const char *v)
 {
-	return v[0] != '/' && strlen(v) <= 512 && !strstr(v, "..") && !strstr(v, "//");
+	int64_t ms;
+
+	return parse_duration(v, &ms) && ms >= 1000;
+}
+
+static bool is_poll_interval(const char *v)
+{
+	int64_t ms;
+
+	return parse_duration(v, &ms) && ms >= 1000;
+}
+
+/* The cache is a file system of its own; a smaller one would be all overhead. */
+static bool is_cache_size(const char *v)
+{
+	uint64_t bytes;
+
+	return parse_size(v, &bytes) && bytes >= 64ull << 20 && bytes <= 1ull << 50;
 }
 
 static bool is_name(const char *v)
@@ -180,31 +202,32 @@ const struct param_rule param_rules[PARAM_COUNT] = {
 				   "a key of the Secret: letters, digits, '-', '_' and '.'" },
 	[PARAM_FS_GROUP] = { "fsGroup", NULL, BOTH, is_gid, "a numeric group id" },
 	[PARAM_FS_MODE] = { "fs-mode", NULL, BOTH, is_mode, "an octal mode such as 0775" },
-	[PARAM_ALLOCATION] = { "allocation", "thick", LOCAL, is_allocation, "'thick' or 'thin'" },
-	[PARAM_LUKS_CIPHER] = { "luks-cipher", "aes-xts-plain64", LOCAL, is_cipher,
+	[PARAM_ALLOCATION] = { "allocation", "thick", BOTH, is_allocation, "'thick' or 'thin'" },
+	[PARAM_LUKS_CIPHER] = { "luks-cipher", "aes-xts-plain64", BOTH, is_cipher,
 				"a dm-crypt cipher such as aes-xts-plain64" },
-	[PARAM_LUKS_KEY_SIZE] = { "luks-key-size", "512", LOCAL, is_key_size,
+	[PARAM_LUKS_KEY_SIZE] = { "luks-key-size", "512", BOTH, is_key_size,
 				  "'256' or '512' bits" },
-	[PARAM_LUKS_SECTOR_SIZE] = { "luks-sector-size", "4096", LOCAL, is_sector_size,
+	[PARAM_LUKS_SECTOR_SIZE] = { "luks-sector-size", "4096", BOTH, is_sector_size,
 				     "'512' or '4096'" },
-	[PARAM_LUKS_PBKDF] = { "luks-pbkdf", "argon2id", LOCAL, is_pbkdf,
+	[PARAM_LUKS_PBKDF] = { "luks-pbkdf", "argon2id", BOTH, is_pbkdf,
 			       "'argon2id', 'argon2i' or 'pbkdf2'" },
-	[PARAM_LUKS_PBKDF_MEMORY] = { "luks-pbkdf-memory", "64Mi", LOCAL, is_pbkdf_memory,
+	[PARAM_LUKS_PBKDF_MEMORY] = { "luks-pbkdf-memory", "64Mi", BOTH, is_pbkdf_memory,
 				      "a size from 32Ki to 1Gi" },
-	[PARAM_LUKS_PBKDF_ITERATIONS] = { "luks-pbkdf-iterations", "4", LOCAL, is_iterations,
+	[PARAM_LUKS_PBKDF_ITERATIONS] = { "luks-pbkdf-iterations", "4", BOTH, is_iterations,
 					  "a number: 4 to 1000 for argon2, 1000 to 100000000 for "
 					  "pbkdf2" },
-	[PARAM_LUKS_PBKDF_PARALLEL] = { "luks-pbkdf-parallel", "1", LOCAL, is_parallel,
+	[PARAM_LUKS_PBKDF_PARALLEL] = { "luks-pbkdf-parallel", "1", BOTH, is_parallel,
 					"a number from 1 to 4" },
 	[PARAM_LUKS_DISCARD] = { "luks-discard", "false", LOCAL, is_flag, "'true' or 'false'" },
 	[PARAM_S3_BUCKET] = { "s3-bucket", NULL, S3, is_bucket, "a bucket name" },
 	[PARAM_S3_REGION] = { "s3-region", NULL, S3, is_name, "a region name" },
 	[PARAM_S3_ENDPOINT] = { "s3-endpoint", NULL, S3, is_endpoint,
-				"an http or https URL without credentials in it" },
+				"an http or https URL of host and port only, without "
+				"credentials in it" },
 	[PARAM_S3_FORCE_PATH_STYLE] = { "s3-force-path-style", "false", S3, is_flag,
 					"'true' or 'false'" },
-	[PARAM_S3_PATH_PREFIX] = { "s3-path-prefix", NULL, S3, is_prefix,
-				   "a relative path of at most 512 bytes without '..' or '//'" },
+	[PARAM_S3_PATH_PREFIX] = { "s3-path-prefix", NULL, S3, s3_prefix_is_valid,
+				   S3_PREFIX_EXPECTED },
 	[PARAM_S3_SHARED_PREFIX] = { "s3-shared-prefix", "false", S3, is_flag,
 				     "'true' or 'false'" },
 	[PARAM_S3_ACCESS_KEY_SECRET_NAME] = { "s3-access-key-id-secret-name", NULL, S3, is_name,
@@ -218,12 +241,13 @@ const struct param_rule param_rules[PARAM_COUNT] = {
 				   "'off', 'minimal', 'writes' or 'full'" },
 	[PARAM_VFS_CACHE_MAX_AGE] = { "rclone-vfs-cache-max-age", "1h", S3, is_duration,
 				      "a duration such as 1h" },
-	[PARAM_VFS_CACHE_MAX_SIZE] = { "rclone-vfs-cache-max-size", "10G", S3, is_size,
-				       "a size such as 10G" },
-	[PARAM_VFS_CACHE_POLL_INTERVAL] = { "rclone-vfs-cache-poll-interval", "1m", S3, is_duration,
-					    "a duration such as 1m" },
-	[PARAM_VFS_WRITE_BACK] = { "rclone-vfs-write-back", "5s", S3, is_duration,
-				   "a duration such as 5s" },
+	[PARAM_VFS_CACHE_MAX_SIZE] = { "rclone-vfs-cache-max-size", "10G", S3, is_cache_size,
+				       "a size such as 10G, at least 64M" },
+	[PARAM_VFS_CACHE_POLL_INTERVAL] = { "rclone-vfs-cache-poll-interval", "1m", S3,
+					    is_poll_interval,
+					    "a duration such as 1m, at least 1s" },
+	[PARAM_VFS_WRITE_BACK] = { "rclone-vfs-write-back", "5s", S3, is_write_back,
+				   "a duration such as 5s, at least 1s" },
 	[PARAM_DIR_CACHE_TIME] = { "rclone-dir-cache-time", "1h", S3, is_duration,
 				   "a duration such as 1h" },
 	[PARAM_ATTR_TIMEOUT] = { "rclone-attr-timeout", "1s", S3, is_duration,

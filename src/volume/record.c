@@ -156,7 +156,8 @@ static int read_params(const json_t *root, struct params *ret_params, struct err
 /* Rules between fields: what a state promises must be there. */
 static const char *find_contradiction(const struct volume_record *r)
 {
-	bool has_uuid = r->state == VOLUME_FORMATTING || r->state == VOLUME_FORMATTED;
+	bool local = params_backend(&r->params) == BACKEND_LOCAL;
+	bool has_uuid = local && (r->state == VOLUME_FORMATTING || r->state == VOLUME_FORMATTED);
 
 	if (has_uuid && !is_uuid(r->luks_uuid))
 		return "luksUUID";
@@ -167,6 +168,12 @@ static const char *find_contradiction(const struct volume_record *r)
 	if (r->capacity_bytes == 0)
 		return "capacityBytes";
 	return NULL;
+}
+
+static int refuse_field(const char *shown, const char *field, struct err *e)
+{
+	return err_set(e, ERR_FAILED_PRECONDITION, "'%s': field '%s' is missing or not valid",
+		       shown, field);
 }
 
 int volume_record_parse(const char *text, const char *id, const char *shown,
@@ -195,11 +202,8 @@ int volume_record_parse(const char *text, const char *id, const char *shown,
 	read_text(&r, "fsUUID", record.fs_uuid, sizeof(record.fs_uuid));
 	read_text(&r, "created", record.created, sizeof(record.created));
 	read_key_change(&r, &record);
-	if (!r.bad)
-		r.bad = find_contradiction(&record);
 	if (r.bad)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "'%s': field '%s' is missing or not valid", shown, r.bad);
+		return refuse_field(shown, r.bad, e);
 	if (strcmp(record.id, id) != 0)
 		return err_set(e, ERR_FAILED_PRECONDITION,
 			       "'%s' is the record of volume '%s', not of '%s'", shown, record.id,
@@ -207,6 +211,11 @@ int volume_record_parse(const char *text, const char *id, const char *shown,
 	if (read_params(root, &record.params, e) < 0) {
 		e->code = ERR_FAILED_PRECONDITION;
 		return err_wrap(e, "'%s'", shown);
+	}
+	r.bad = find_contradiction(&record);
+	if (r.bad) {
+		volume_record_done(&record);
+		return refuse_field(shown, r.bad, e);
 	}
 	*ret_record = record;
 	return 0;

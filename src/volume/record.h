@@ -13,8 +13,10 @@
 #include "volume/params.h"
 
 /*
- * The format permit. Formatting, LUKS or file system, is possible in RESERVED and FORMATTING
- * only; nobody has ever seen the volume mounted in either. FORMATTED is for life.
+ * The format permit of a local volume; of an S3 volume RESERVED says that it was never staged, and
+ * FORMATTED that its key check was written, so that its prefix is never empty again.
+ * Formatting, LUKS or file system, is possible in RESERVED and FORMATTING only; nobody has ever
+ * seen the volume mounted in either. FORMATTED is for life.
  */
 enum volume_state { VOLUME_RESERVED, VOLUME_FORMATTING, VOLUME_FORMATTED, VOLUME_DELETING };
 
@@ -27,7 +29,7 @@ struct volume_record {
 	enum volume_state state;
 	bool block;		   /* raw block volume: no file system */
 	bool adopted;		   /* made by the Go driver */
-	char node[NODE_NAME_SIZE]; /* that holds the data */
+	char node[NODE_NAME_SIZE]; /* that holds the data; S3: that has it staged, or "" */
 	uint64_t capacity_bytes;   /* what the user can have; the image is larger by data_offset */
 	uint64_t data_offset_bytes;
 	char luks_uuid[UUID_SIZE]; /* from FORMATTING on */

@@ -37,10 +37,10 @@ def our_processes(path):
 
 
 @contextlib.contextmanager
-def running_driver(base, kind=Driver):
+def running_driver(base, kind=Driver, options=(), node="node-a"):
     """Started; afterwards it must end on SIGTERM, and nothing of ours may be left anywhere."""
     mounts, mappings, loops = set(kernel.mounts()), set(kernel.mappings()), set(kernel.loops())
-    one = kind(base, BINARY).start()
+    one = kind(base, BINARY, node=node, options=options).start()
     yield one
     if one.process.poll() is None:
         assert one.stop() == 0, one.read_log()

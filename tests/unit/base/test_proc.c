@@ -1,8 +1,10 @@
 /* base/proc: programs with a deadline, a clean environment and a bounded output. */
 #include "base/proc.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -107,6 +109,65 @@ static void a_signal_is_no_exit_code(void **state)
 	assert_int_equal(result.exit_code, -1);
 }
 
+static int ask(int64_t timeout_ms, size_t limit, int input, int kept, const char *script,
+	       struct proc_answer *answer, struct err *e)
+{
+	const char *const argv[] = { "/bin/sh", "-c", script, NULL };
+	const char *const environment[] = { "PATH=/usr/bin:/bin", "ONE=1", NULL };
+	const struct proc_question question = { argv, environment, input, kept, limit, timeout_ms };
+
+	return proc_ask(&question, answer, e);
+}
+
+static void an_answer_is_kept_apart_from_the_errors(void **state)
+{
+	auto_proc_answer struct proc_answer answer = { 0 };
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(ask(10000, 100, -1, -1, "echo out; echo err >&2; env; exit 3", &answer,
+			     &e),
+			 0);
+	assert_int_equal(answer.exit_code, 3);
+	assert_int_equal(strncmp(answer.text, "out\n", 4), 0);
+	assert_non_null(strstr(answer.text, "ONE=1"));
+	assert_null(strstr(answer.text, "LC_ALL"));
+	assert_string_equal(answer.errors, "err");
+	assert_false(answer.cut);
+}
+
+static void the_first_part_of_a_long_answer_is_kept(void **state)
+{
+	auto_proc_answer struct proc_answer answer = { 0 };
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(ask(30000, 10, -1, -1, "seq 1 5000", &answer, &e), 0);
+	assert_int_equal(answer.size, 10);
+	assert_string_equal(answer.text, "1\n2\n3\n4\n5\n");
+	assert_true(answer.cut);
+}
+
+static void one_descriptor_is_kept_and_one_is_the_input(void **state)
+{
+	int kept = memfd_create("kept", MFD_CLOEXEC), other = memfd_create("other", MFD_CLOEXEC);
+	int input = memfd_create("input", MFD_CLOEXEC);
+	auto_proc_answer struct proc_answer answer = { 0 };
+	char script[128];
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(write(kept, "config", 6), 6);
+	assert_int_equal(pwrite(input, "words", 5, 0), 5);
+	snprintf(script, sizeof(script), "cat; cat /dev/fd/%d; test -e /dev/fd/%d || echo .none",
+		 kept, other);
+	assert_int_equal(ask(10000, 100, input, kept, script, &answer, &e), 0);
+	assert_string_equal(answer.text, "wordsconfig.none\n");
+	close(kept);
+	close(other);
+	close(input);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -118,6 +179,9 @@ int main(void)
 		cmocka_unit_test(the_environment_is_clean),
 		cmocka_unit_test(only_what_it_needs_is_open),
 		cmocka_unit_test(a_signal_is_no_exit_code),
+		cmocka_unit_test(an_answer_is_kept_apart_from_the_errors),
+		cmocka_unit_test(the_first_part_of_a_long_answer_is_kept),
+		cmocka_unit_test(one_descriptor_is_kept_and_one_is_the_input),
 	};
 
 	/* What whoever started this test left open is not the driver's doing. */

@@ -169,12 +169,51 @@ static void every_default_passes_its_own_check(void **state)
 	}
 }
 
+/* Each line is one class of the S3 backend that must be refused; the key must be named. */
+static void bad_s3_values_are_refused_by_name(void **state)
+{
+	static const struct text_pair bad[][1] = {
+		{ { "s3-bucket", "UPPER" } },
+		{ { "s3-bucket", "a/b" } },
+		{ { "s3-endpoint", "s3.example.com" } },
+		{ { "s3-endpoint", "https://" } },
+		{ { "s3-endpoint", "ftp://s3.example.com" } },
+		{ { "s3-endpoint", "https://s3.example.com/path" } },
+		{ { "s3-endpoint", "https://s3.example.com?x=y" } },
+		{ { "s3-path-prefix", "/a" } },
+		{ { "s3-path-prefix", "a/../b" } },
+		{ { "s3-path-prefix", "a/" } },
+		{ { "s3-path-prefix", "" } },
+		{ { "s3-force-path-style", "yes" } },
+		{ { "rclone-vfs-cache-mode", "half" } },
+		{ { "rclone-vfs-write-back", "0s" } },
+		{ { "rclone-vfs-cache-max-size", "1M" } },
+		{ { "rclone-vfs-cache-poll-interval", "1ms" } },
+		{ { "rclone-vfs-read-chunk-streams", "-1" } },
+		{ { "s3-shared-prefix", "true" } },
+		{ { "s3-secret-name", "a" } },
+		{ { "s3-access-key-id-secret-namespace", "a" } },
+		{ { "local-path", "/srv/x" } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct params params = { 0 };
+		struct err e = { 0 };
+
+		assert_int_equal(PARSE(&params, &e, { "storage-backend", "s3" }, bad[i][0]), -1);
+		assert_int_equal(e.code, ERR_INVALID_ARGUMENT);
+		assert_non_null(strstr(e.msg, bad[i][0].key));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_class_gets_the_documented_defaults),
 		cmocka_unit_test(a_typo_is_named_with_the_nearest_key),
 		cmocka_unit_test(bad_values_are_refused_by_name),
+		cmocka_unit_test(bad_s3_values_are_refused_by_name),
 		cmocka_unit_test(an_endpoint_with_a_password_is_not_shown),
 		cmocka_unit_test(keys_of_the_other_backend_are_refused),
 		cmocka_unit_test(sidecar_keys_are_accepted),

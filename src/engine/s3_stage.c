@@ -1,0 +1,147 @@
+/* NodeStageVolume of an S3 volume: key check, holder, cache, mount. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "engine/s3_cache.h"
+#include "engine/s3_child.h"
+#include "engine/s3_holder.h"
+#include "engine/s3_mount.h"
+#include "engine/s3_rebind.h"
+#include "engine/s3_serve.h"
+#include "sys/mount.h"
+
+/* What one staging works on, and what it opened itself and takes back when it fails. */
+struct staging {
+	const struct node *node;
+	const struct s3_stage_request *request;
+	const char *id;
+	struct target target;
+	struct s3_bucket bucket;
+	bool writer;
+	bool cache_found; /* it was there before: what it holds may be nowhere else */
+	bool holder_taken, cache_opened, served, done;
+};
+
+static void warn_of(const struct staging *s, const char *what, const struct err *e)
+{
+	log_warn("cannot undo a step of a failed stage", KV("volume", s->id), KV("step", what),
+		 KV("error", e->msg));
+}
+
+/* In the order of acquisition, backwards. A cache that may hold data stays, and its holder too. */
+static void staging_done(struct staging *s)
+{
+	struct err e = { 0 };
+
+	if (!s->done) {
+		if (s->served && mount_detach(s->target.path, &e) < 0)
+			warn_of(s, "mount", &e);
+		if (s->served && s3_child_kill(s->node, s->id, &e) < 0)
+			warn_of(s, "rclone", &e);
+		if (!s->cache_found && s3_child_forget(s->node, s->id, &e) < 0)
+			warn_of(s, "configuration", &e);
+		if (s->cache_opened && s3_cache_close(s->node, s->id, &e) < 0)
+			warn_of(s, "cache", &e);
+		if (s->holder_taken && s3_holder_drop(s->node, &s->bucket, &e) < 0)
+			warn_of(s, "holder", &e);
+	}
+	s3_bucket_done(&s->bucket);
+}
+
+/* *ret_served: the mount is there and its rclone lives, so nothing is to be done. */
+static int look_at_mount(struct staging *s, bool *ret_served, struct err *e)
+{
+	auto_mount_table struct mount_table mounts = { 0 };
+	const struct mount_entry *mount;
+	struct s3_child child;
+
+	*ret_served = false;
+	if (mount_table_read(&mounts, e) < 0 ||
+	    s3_mount_find(&mounts, &s->target, s->node, s->id, &mount, e) < 0)
+		return -1;
+	if (s3_child_look(s->node, s->id, &child, e) < 0)
+		return -1;
+	if (mount && child.alive) {
+		*ret_served = true;
+		/* An unstage that was broken off may have left it read-only. */
+		if (!s->writer || !mount_has_option(mount->super_options, "ro"))
+			return 0;
+		return mount_set_read_only(s->target.path, false, e);
+	}
+	if (child.alive && s3_child_kill(s->node, s->id, e) < 0)
+		return -1;
+	if (!mount)
+		return 0;
+	log_warn("mount lost its rclone: mounting anew on the same cache", KV("volume", s->id),
+		 KV("path", s->target.path));
+	return mount_detach(s->target.path, e);
+}
+
+static int open_cache(struct staging *s, struct err *e)
+{
+	bool fresh = false, open = false;
+
+	if (!s3_cache_is_used(s->request->record))
+		return 0;
+	if (s3_cache_is_open(s->node, s->id, &open, e) < 0 ||
+	    s3_cache_open(s->node, s->request->record, s->request->secrets.passphrase, &fresh, e) <
+		    0)
+		return -1;
+	s->cache_opened = !open;
+	s->cache_found = !fresh;
+	if (!fresh && !open)
+		log_info("cache of an earlier stage found: what it still holds goes to S3 first",
+			 KV("volume", s->id));
+	return 0;
+}
+
+static int stage(struct staging *s, struct err *e)
+{
+	const struct s3_stage_request *request = s->request;
+	bool served;
+
+	if (target_parse(&s->node->kubelet, request->staging_path, "staging path", &s->target, e) <
+		    0 ||
+	    s3_bucket_open(s->node, request->record, &request->secrets, S3_NEED_CRYPT, &s->bucket,
+			   e) < 0 ||
+	    look_at_mount(s, &served, e) < 0)
+		return -1;
+	if (served)
+		return 0;
+	/* S3 has answered before rclone sees a cache that is not empty. */
+	if (s3_key_check(s->node, request->record, &request->secrets, e) < 0)
+		return -1;
+	if (s->writer && s3_holder_take(s->node, &s->bucket, &s->holder_taken, e) < 0)
+		return -1;
+	if (open_cache(s, e) < 0 ||
+	    s3_serve(s->node, request->record, &s->bucket, &request->capability, &s->target, e) < 0)
+		return -1;
+	s->served = true;
+	return s3_rebind(s->node, s->id, s->target.path, e);
+}
+
+int s3_stage(const struct node *node, const struct s3_stage_request *request,
+	     struct volume_record *ret_record, struct err *e)
+{
+	__attribute__((cleanup(staging_done))) struct staging s = {
+		.node = node,
+		.request = request,
+		.id = request->record->id,
+		.bucket = S3_BUCKET_NONE,
+		.writer = !capability_is_reader(&request->capability),
+	};
+
+	if (request->record->state == VOLUME_DELETING)
+		return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' is being deleted", s.id);
+	if (stage(&s, e) < 0)
+		return -1;
+	s.done = true;
+	volume_record_copy(request->record, ret_record);
+	ret_record->state = VOLUME_FORMATTED;
+	if (s.writer)
+		snprintf(ret_record->node, sizeof(ret_record->node), "%s", node->id);
+	return 0;
+}

@@ -1,0 +1,230 @@
+"""Staging on this machine's kernel: without a cache (rclone-vfs-cache-mode: off) it needs no
+device-mapper. The cache, and all that it keeps, is tested in tests/vm/cases/test_s3.py."""
+import glob
+import os
+import signal
+
+import kernel
+import pytest
+from driver import MODES, Driver, mount_capability, until
+from s3 import PASSPHRASE, Cli
+from test_controller import create, delete
+
+import csi_pb2 as csi
+
+TEXT = "the quick brown fox is a secret"
+
+
+@pytest.fixture
+def volume(driver, server):
+    return create(driver, "pvc-1", server.parameters(rclone_vfs_cache_mode="off"), server.secrets())
+
+
+def rclones(driver):
+    found = []
+    for folder in glob.glob("/proc/[0-9]*"):
+        try:
+            with open(f"{folder}/cmdline", "rb") as text:
+                words = text.read().split(b"\0")
+        except OSError:
+            continue
+        if b"mount2" in words and any(driver.base.encode() in word for word in words):
+            found.append(int(folder.split("/")[2]))
+    return found
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(text)
+
+
+def condition(driver, volume_id):
+    return driver.controller.ControllerGetVolume(csi.ControllerGetVolumeRequest(
+        volume_id=volume_id), timeout=60).status.volume_condition
+
+
+def test_the_whole_life(driver, server, volume):
+    driver.stage(volume, secrets=server.secrets())
+    driver.stage(volume, secrets=server.secrets())
+    target = driver.publish(volume)
+    driver.publish(volume)
+    assert kernel.mount_at(target)[2:4] == ("fuse.rclone", "lukscryptwalker-s3:pvc-1@node-a")
+    assert os.listdir(target) == []
+    write(f"{target}/a-readable-name", TEXT)
+    os.mkdir(f"{target}/folder")
+    until("it is in the bucket", lambda: len(server.objects("volumes/pvc-1/files/")) >= 3)
+    assert not server.holds(TEXT)
+    assert not [key for key in server.objects() if "readable" in key or "lukscrypt" in key]
+    assert driver.stats("pvc-1", target).usage[0].total == 1 << 30
+    assert not condition(driver, "pvc-1").abnormal
+    driver.unpublish("pvc-1")
+    driver.unpublish("pvc-1")
+    driver.unstage("pvc-1")
+    driver.unstage("pvc-1")
+    assert kernel.mount_at(driver.staging("pvc-1")) is None
+    until("no rclone is left", lambda: rclones(driver) == [])
+
+    cli = Cli(server, "volumes/pvc-1/files", "pvc-1")
+    assert cli.read("a-readable-name") == TEXT
+    cli.write("from-outside", TEXT)
+    driver.stage(volume, secrets=server.secrets())
+    assert sorted(os.listdir(driver.staging("pvc-1"))) == ["a-readable-name", "folder", "from-outside"]
+    driver.unstage("pvc-1")
+    delete(driver, "pvc-1", server.secrets())
+    assert server.objects() == []
+
+
+def test_the_mounter_ends_with_the_last_volume(driver, server, volume):
+    driver.stage(volume, secrets=server.secrets())
+    assert os.path.exists(f"{driver.base}/run/mounter.sock")
+    driver.unstage("pvc-1")
+    until("it is gone", lambda: not os.path.exists(f"{driver.base}/run/mounter.sock"))
+
+
+def test_a_killed_driver_takes_no_mount_with_it(driver, server, volume):
+    driver.stage(volume, secrets=server.secrets())
+    victim = rclones(driver)
+    driver.restart()
+    assert rclones(driver) == victim
+    write(f"{driver.staging('pvc-1')}/a", TEXT)
+    driver.unstage("pvc-1")
+    assert Cli(server, "volumes/pvc-1/files", "pvc-1").read("a") == TEXT
+
+
+def test_a_wrong_passphrase_shows_nothing(driver, server, volume, refused):
+    driver.stage(volume, secrets=server.secrets())
+    driver.unstage("pvc-1")
+    with refused("FAILED_PRECONDITION", "passphrase does not open the data") as answer:
+        driver.stage(volume, secrets=server.secrets(passphrase="another-marker"))
+    assert "another-marker" not in answer.sentence
+    assert kernel.mount_at(driver.staging("pvc-1")) is None
+    assert rclones(driver) == []
+
+
+def test_foreign_data_needs_the_right_passphrase(driver, server, refused):
+    volume = create(driver, "pvc-1", server.parameters(
+        rclone_vfs_cache_mode="off", s3_path_prefix="old/data"), server.secrets())
+    cli = Cli(server, "old/data", "old/data")
+    cli.write("deep/deeper/file", TEXT)
+    with refused("FAILED_PRECONDITION", "passphrase does not open the data"):
+        driver.stage(volume, secrets=server.secrets(passphrase="another"))
+    driver.stage(volume, secrets=server.secrets())
+    with open(f"{driver.staging('pvc-1')}/deep/deeper/file", encoding="utf-8") as content:
+        assert content.read() == TEXT
+    driver.unstage("pvc-1")
+    assert ".lukscryptwalker/volume" in cli.names()
+
+
+def test_an_emptied_prefix_is_not_mounted(driver, server, volume, refused):
+    driver.stage(volume, secrets=server.secrets())
+    driver.unstage("pvc-1")
+    server.raw("purge", "volumes-of-a-test/volumes")
+    with refused("FAILED_PRECONDITION", "was used before"):
+        driver.stage(volume, secrets=server.secrets())
+
+
+def test_missing_secrets_are_named(driver, server, volume, refused):
+    secrets = server.secrets()
+    for key in ("passphrase", "s3-access-key-id", "s3-secret-access-key"):
+        with refused("INVALID_ARGUMENT", key) as answer:
+            driver.stage(volume, secrets={k: v for k, v in secrets.items() if k != key})
+        assert PASSPHRASE not in answer.sentence
+
+
+def test_another_node_is_fenced_and_readers_are_not(driver, server, volume, refused, base):
+    driver.stage(volume, secrets=server.secrets())
+    other = Driver(f"{base}/other", driver.binary, node="node-b", options=driver.options).start()
+    try:
+        with refused("FAILED_PRECONDITION", "node-a", "release pvc-1 --node=node-a --accept-loss"):
+            other.stage(volume, secrets=server.secrets())
+        reader = mount_capability(mode=MODES.MULTI_NODE_READER_ONLY)
+        other.stage(volume, secrets=server.secrets(), capability=reader)
+        with pytest.raises(OSError):
+            write(f"{other.staging('pvc-1')}/a", TEXT)
+        other.unstage("pvc-1")
+        driver.unstage("pvc-1")
+        other.stage(volume, secrets=server.secrets())
+        with refused("FAILED_PRECONDITION", "node-b"):
+            driver.stage(volume, secrets=server.secrets())
+        kernel.run(os.path.join(os.environ["LCW_BUILD"], "lcw"), "volume", "release", "pvc-1",
+                   "--node=node-b", "--accept-loss", f"--state-dir={driver.base}/state",
+                   f"--run-dir={driver.base}/run", "--node-id=node-a")
+        driver.stage(volume, secrets=server.secrets())
+        assert "given up by an administrator" in driver.read_log()
+        driver.unstage("pvc-1")
+        other.unstage("pvc-1")
+    finally:
+        other.stop()
+
+
+def test_a_staged_volume_is_not_deleted(driver, server, volume, refused):
+    driver.stage(volume, secrets=server.secrets())
+    with refused("FAILED_PRECONDITION", "node-a"):
+        delete(driver, "pvc-1", server.secrets())
+    driver.unstage("pvc-1")
+    delete(driver, "pvc-1", server.secrets())
+
+
+def test_a_killed_rclone_is_told_and_replaced(driver, server, volume):
+    driver.stage(volume, secrets=server.secrets())
+    target = driver.publish(volume)
+    os.kill(rclones(driver)[0], signal.SIGKILL)
+    until("the condition says so", lambda: condition(driver, "pvc-1").abnormal)
+    assert driver.stats("pvc-1", target).volume_condition.abnormal
+    driver.stage(volume, secrets=server.secrets())
+    write(f"{target}/a", TEXT)
+    assert not condition(driver, "pvc-1").abnormal
+    driver.unpublish("pvc-1")
+    driver.unstage("pvc-1")
+    assert Cli(server, "volumes/pvc-1/files", "pvc-1").read("a") == TEXT
+
+
+def test_an_open_file_aborts_the_unstage(driver, server, volume, refused):
+    driver.stage(volume, secrets=server.secrets())
+    with open(f"{driver.staging('pvc-1')}/a", "w", encoding="ascii") as out:
+        out.write("x")
+        out.flush()
+        with refused("ABORTED", "open for writing"):
+            driver.unstage("pvc-1")
+    driver.unstage("pvc-1")
+
+
+def test_group_and_mode(driver, server, volume):
+    driver.stage(volume, secrets=server.secrets())
+    assert os.stat(driver.staging("pvc-1")).st_mode & 0o7777 == 0o755
+    driver.unstage("pvc-1")
+    driver.stage(volume, capability=mount_capability(group="26"), secrets=server.secrets())
+    found = os.stat(driver.staging("pvc-1"))
+    assert (found.st_mode & 0o777, found.st_gid) == (0o775, 26)
+    driver.unstage("pvc-1")
+
+
+def test_external_access_reads_the_volume(driver, server, volume, base):
+    driver.stage(volume, secrets=server.secrets())
+    write(f"{driver.staging('pvc-1')}/a", TEXT)
+    driver.unstage("pvc-1")
+    commands = kernel.run(os.path.join(os.environ["LCW_BUILD"], "lcw"), "volume", "external-access",
+                          "pvc-1", f"--state-dir={driver.base}/state", f"--run-dir={driver.base}/run")
+    secrets = server.secrets()
+    assert not [word for word in secrets.values() if word in commands]
+    answers = "\n".join((secrets["s3-access-key-id"], secrets["s3-secret-access-key"], PASSPHRASE, ""))
+    folder = os.path.dirname(os.environ["LCW_RCLONE"])
+    out = kernel.run("bash", "-ec", commands.replace("rclone copy", "true"), input=answers,
+                     env={"PATH": f"{folder}:/usr/bin:/bin", "HOME": base})
+    assert out.split()[-1] == "a" or "31 a" in out
+
+
+def test_no_secret_in_processes_and_files(driver, server, volume):
+    driver.stage(volume, secrets=server.secrets())
+    hidden = [*server.secrets().values(), f"{PASSPHRASE}-pvc-1"]
+    for pid in [driver.process.pid, *rclones(driver)]:
+        for name in ("cmdline", "environ"):
+            with open(f"/proc/{pid}/{name}", "rb") as text:
+                content = text.read()
+            assert not [word for word in hidden if word.encode() in content], (pid, name)
+    for path in glob.glob(f"{driver.base}/**", recursive=True):
+        if os.path.isfile(path):
+            with open(path, "rb") as content:
+                text = content.read()
+            assert not [word for word in hidden if word.encode() in text], path
+    driver.unstage("pvc-1")

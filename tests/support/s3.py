@@ -1,0 +1,132 @@
+"""A real S3 server (versitygw) and the plain rclone CLI, for tests, demo and conformance."""
+import os
+import signal
+import socket
+import subprocess
+import time
+
+ACCESS, SECRET = "AKIALCWTESTMARKER", "s3-secret-key-marker"
+PASSPHRASE = "correct horse"
+BUCKET = "volumes-of-a-test"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """One S3 server on the loopback; its buckets are folders of `base`/buckets."""
+
+    def __init__(self, base, port=None):
+        self.base, self.port, self.process = str(base), port or free_port(), None
+        self.buckets = f"{self.base}/buckets"
+        os.makedirs(self.buckets, exist_ok=True)
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self):
+        with open(f"{self.base}/versitygw.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [os.environ["LCW_VERSITYGW"], "--port", f"127.0.0.1:{self.port}", "--region",
+                 "us-east-1", "posix", self.buckets], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={"ROOT_ACCESS_KEY": ACCESS, "ROOT_SECRET_KEY": SECRET, "HOME": "/nonexistent"})
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    break
+            time.sleep(0.1)
+        if not os.path.exists(f"{self.buckets}/{BUCKET}"):
+            self.raw("mkdir", BUCKET)
+        return self
+
+    def raw(self, word, path, **options):
+        """The plain CLI on the ciphertext."""
+        return rclone(word, f":s3,provider=Other,access_key_id={ACCESS},secret_access_key={SECRET},"
+                            f"region=us-east-1,endpoint='{self.endpoint}':{path}", **options)
+
+    def stop(self):
+        if self.process:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait(30)
+            self.process = None
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def objects(self, prefix=""):
+        """Keys of the objects as the server has them on disk, without its own files."""
+        top, found = f"{self.buckets}/{BUCKET}", []
+        for folder, _, files in os.walk(top):
+            found += [os.path.relpath(f"{folder}/{name}", top) for name in files]
+        return sorted(key for key in found if key.startswith(prefix) and not key.startswith(".sgwtmp"))
+
+    def holds(self, words):
+        """Whether any object's content or name has these bytes in it."""
+        for key in self.objects():
+            with open(f"{self.buckets}/{BUCKET}/{key}", "rb") as content:
+                if words.encode() in content.read() or words in key:
+                    return True
+        return False
+
+    def secrets(self, **other):
+        return {"s3-access-key-id": ACCESS, "s3-secret-access-key": SECRET,
+                "passphrase": PASSPHRASE, **other}
+
+    def parameters(self, **other):
+        """A StorageClass for this server; None removes a key."""
+        merged = {"storage-backend": "s3", "s3-bucket": BUCKET, "s3-region": "us-east-1",
+                  "s3-endpoint": self.endpoint, "s3-force-path-style": "true",
+                  "rclone-vfs-cache-max-size": "64M", "rclone-vfs-write-back": "1s",
+                  "luks-pbkdf": "pbkdf2", "luks-pbkdf-iterations": "1000"}
+        merged.update({key.replace("_", "-"): value for key, value in other.items()})
+        return {key: value for key, value in merged.items() if value is not None}
+
+
+def rclone(*words, stdin=None, check=True):
+    """The plain CLI, in a clean environment, without any configuration file."""
+    done = subprocess.run([os.environ["LCW_RCLONE"], "--config", "", "--retries", "1",
+                           "--low-level-retries", "2", *words], input=stdin, capture_output=True,
+                          timeout=120, check=False, env={"HOME": "/nonexistent"})
+    assert not check or done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+class Cli:
+    """External access, as the specification writes it: a crypt remote made of flags only."""
+
+    def __init__(self, server, prefix, salt, passphrase=PASSPHRASE):
+        self.config = f"{server.base}/external-{salt.replace('/', '_')}.conf"
+        # The commands of the specification. The endpoint is quoted: without quotes rclone takes the
+        # colon of the URL for the end of the remote, here as there.
+        remote = (f":s3,provider=Other,access_key_id={ACCESS},secret_access_key={SECRET},"
+                  f"region=us-east-1,endpoint='{server.endpoint}':{BUCKET}/{prefix}")
+        first = rclone("obscure", passphrase).decode().strip()
+        second = rclone("obscure", f"{passphrase}-{salt}").decode().strip()
+        self.run("config", "create", "myremote", "crypt", f"remote={remote}", f"password={first}",
+                 f"password2={second}", "filename_encryption=standard",
+                 "directory_name_encryption=true")
+
+    def run(self, *words, stdin=None, check=True):
+        done = subprocess.run([os.environ["LCW_RCLONE"], "--config", self.config, *words],
+                              input=stdin, capture_output=True, timeout=120, check=False,
+                              env={"HOME": "/nonexistent"})
+        assert not check or done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
+
+    def names(self):
+        return sorted(self.run("lsf", "-R", "--files-only", "myremote:").split("\n")[:-1])
+
+    def read(self, path):
+        return self.run("cat", f"myremote:{path}")
+
+    def write(self, path, text):
+        self.run("rcat", f"myremote:{path}", stdin=text.encode())
