@@ -16,6 +16,8 @@ const struct ctl_command ctl_commands[] = {
 	  "grow a volume, open or closed (in Kubernetes: change the claim instead)" },
 	{ "volume", "unlock-test", "ID", 1, ctl_volume_unlock_test,
 	  "whether a passphrase opens the volume and its header backup; opens nothing" },
+	{ "volume", "rotate-key", "ID", 1, ctl_volume_rotate_key,
+	  "change the passphrase, also of a volume in use" },
 	{ "volume", "backup-header", "ID", 1, ctl_volume_backup_header,
 	  "make the backup of the LUKS header anew" },
 	{ "volume", "restore-header", "ID", 1, ctl_volume_restore_header,
@@ -42,6 +44,8 @@ const size_t ctl_command_count = ARRAY_LEN(ctl_commands);
 const struct ctl_option ctl_options[] = {
 	{ "--passphrase-fd", CTL_NUMBER, PLACE(passphrase_fd), "N",
 	  "read the passphrase from this descriptor, to its end; default: ask" },
+	{ "--new-passphrase-fd", CTL_NUMBER, PLACE(new_passphrase_fd), "N",
+	  "of rotate-key: the same for the new passphrase; default: ask twice" },
 	{ "--wait", CTL_FLAG, PLACE(wait), NULL, "of drain: until nothing is left" },
 	{ "--node", CTL_TEXT, PLACE(of_node), "NAME",
 	  "of release: the lost node; default: the one that had the volume last" },

@@ -85,7 +85,8 @@ struct stage_request {
 	const char *staging_path;
 	struct capability capability;
 	const struct secret *passphrase;
-	struct params params; /* of the volume context: used for an adopted volume only */
+	const struct secret *previous; /* that the passphrase takes the place of; NULL: none */
+	struct params params;	       /* of the volume context: used for an adopted volume only */
 	const struct volume_record *known; /* the store's mirror; NULL: an image may be adopted */
 };
 

@@ -49,6 +49,15 @@ int local_check(const struct node *node, const char *local_path, const char *id,
 		const struct volume_record *known, struct findings *ret_findings,
 		struct err *e) MUST_CHECK;
 
+/*
+ * Changes the passphrase from `previous` to `wanted`, open or closed; also completes a change that
+ * was interrupted. The new keyslot is tried before the old one is removed. FAILED_PRECONDITION when
+ * neither opens the volume; INVALID_ARGUMENT when they are the same.
+ */
+int local_rotate_key(const struct node *node, const char *local_path, const char *id,
+		     const struct secret *previous, const struct secret *wanted,
+		     struct volume_record *ret_record, struct err *e) MUST_CHECK;
+
 /* Makes the backup of the header anew. FAILED_PRECONDITION when the header is not whole. */
 int local_backup_header(const struct node *node, const char *local_path, const char *id,
 			struct err *e) MUST_CHECK;

@@ -12,6 +12,7 @@
 #include "engine/local_format.h"
 #include "engine/local_mapping.h"
 #include "engine/local_mount.h"
+#include "engine/local_rotate.h"
 #include "sys/image.h"
 
 enum { STALE_LOOP_MS = 3000 };
@@ -138,14 +139,17 @@ static int open_mapping(struct staging *s, struct err *e)
 	auto_loop struct loop loop = LOOP_NONE;
 	const char *sector = s->record.params.value[PARAM_LUKS_SECTOR_SIZE];
 	unsigned block_size = strcmp(sector, "512") == 0 ? 512 : 4096;
+	const struct secret *passphrase = s->request->passphrase;
 	enum header_plan plan;
 	bool active;
 
-	if (local_format_check(&s->volume, &s->record, s->image_fd, &plan, e) < 0 ||
+	if (local_rotate_at_stage(s->node, &s->volume, &s->record, s->image_fd,
+				  s->request->previous, &passphrase, e) < 0 ||
+	    local_format_check(&s->volume, &s->record, s->image_fd, &plan, e) < 0 ||
 	    check_not_attached(s, e) < 0 ||
 	    loop_attach(s->image_fd, block_size, false, &loop, e) < 0 ||
-	    local_format_open(s->node, &s->volume, &s->record, &loop, s->image_fd, plan,
-			      s->request->passphrase, e) < 0)
+	    local_format_open(s->node, &s->volume, &s->record, &loop, s->image_fd, plan, passphrase,
+			      e) < 0)
 		return -1;
 	s->opened_here = true;
 

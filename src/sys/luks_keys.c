@@ -11,6 +11,11 @@ static int refuse(const char *path, struct err *e)
 	return err_set(e, ERR_PERMISSION_DENIED, "the passphrase does not open LUKS on '%s'", path);
 }
 
+static bool is_luks2(const struct luks_session *session)
+{
+	return strcmp(session->lib->crypt_get_type(session->device), CRYPT_LUKS2) == 0;
+}
+
 int luks_key_count(const char *path, unsigned *ret_count, struct err *e)
 {
 	auto_luks_session struct luks_session session = { 0 };
@@ -55,7 +60,7 @@ int luks_key_add(const char *path, const struct luks_params *params, const struc
 	if (luks_session_load_whole(path, &session, e) < 0)
 		return -1;
 	/* The hash of a LUKS1 header is fixed when it is made. */
-	if (strcmp(session.lib->crypt_get_type(session.device), CRYPT_LUKS2) == 0)
+	if (is_luks2(&session))
 		rc = luks_session_set_pbkdf(&session, params);
 	if (rc == 0)
 		rc = session.lib->crypt_keyslot_add_by_passphrase(session.device, CRYPT_ANY_SLOT,
@@ -75,8 +80,27 @@ int luks_key_remove(const char *path, int slot, struct err *e)
 {
 	auto_luks_session struct luks_session session = { 0 };
 
+	int rc = 0;
+
 	if (luks_session_load_whole(path, &session, e) < 0)
 		return -1;
-	int rc = session.lib->crypt_keyslot_destroy(session.device, slot);
+	if (is_luks2(&session))
+		rc = session.lib->crypt_keyslot_set_priority(session.device, slot,
+							     CRYPT_SLOT_PRIORITY_IGNORE);
+	if (rc == 0)
+		rc = session.lib->crypt_keyslot_destroy(session.device, slot);
 	return rc < 0 ? luks_session_fail(&session, rc, "remove a keyslot of", path, e) : 0;
+}
+
+int luks_key_is_marked(const char *path, int slot, bool *ret_yes, struct err *e)
+{
+	auto_luks_session struct luks_session session = { 0 };
+
+	if (luks_session_load_whole(path, &session, e) < 0)
+		return -1;
+	/* A keyslot that is not there has no priority: an error, which is "no". */
+	*ret_yes = is_luks2(&session) &&
+		   session.lib->crypt_keyslot_get_priority(session.device, slot) ==
+			   CRYPT_SLOT_PRIORITY_IGNORE;
+	return 0;
 }

@@ -5,6 +5,8 @@
 #ifndef SYS_LUKS_KEYS_H
 #define SYS_LUKS_KEYS_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/secret.h"
 #include "sys/luks.h"
@@ -23,7 +25,13 @@ int luks_key_find(const char *path, const struct secret *passphrase, int *ret_sl
 int luks_key_add(const char *path, const struct luks_params *params, const struct secret *existing,
 		 const struct secret *fresh, int *ret_slot, struct err *e) MUST_CHECK;
 
-/* Destroys one keyslot, its key material first. */
+/*
+ * Destroys one keyslot: its key material first, so that a kill in between leaves one that nothing
+ * opens. A keyslot of LUKS2 is marked before (priority "ignore"): no passphrase finds it any more.
+ */
 int luks_key_remove(const char *path, int slot, struct err *e) MUST_CHECK;
+
+/* Whether the keyslot is there and has this mark. */
+int luks_key_is_marked(const char *path, int slot, bool *ret_yes, struct err *e) MUST_CHECK;
 
 #endif

@@ -23,6 +23,8 @@
 	X(crypt_keyslot_add_by_volume_key)                                                         \
 	X(crypt_keyslot_add_by_passphrase)                                                         \
 	X(crypt_keyslot_destroy)                                                                   \
+	X(crypt_keyslot_set_priority)                                                              \
+	X(crypt_keyslot_get_priority)                                                              \
 	X(crypt_keyslot_status)                                                                    \
 	X(crypt_keyslot_max)                                                                       \
 	X(crypt_header_backup)                                                                     \

@@ -37,6 +37,7 @@ struct volume_record {
 	char created[32];     /* RFC 3339, UTC */
 	char key_changed[32]; /* when the keyslots were made or changed; "" where that is unknown */
 	bool key_changing;    /* keyslots are being changed: the next stage goes on with it */
+	unsigned key_removing; /* the keyslot that is being removed then, counted from 1; 0: none */
 	struct params params;
 };
 

@@ -49,6 +49,7 @@ static inline void fixture_open(struct fixture *f, const char *passphrase)
 	strcpy(f->record.node, "node-a");
 	strcpy(f->record.luks_uuid, LUKS_IMAGE_UUID);
 	strcpy(f->record.created, "2026-11-23T05:09:00Z");
+	strcpy(f->record.key_changed, "2026-11-23T05:09:00Z");
 	f->record.state = VOLUME_FORMATTED;
 	f->record.capacity_bytes = LUKS_IMAGE_BYTES - LUKS_HEADER_BYTES;
 	f->record.data_offset_bytes = LUKS_HEADER_BYTES;

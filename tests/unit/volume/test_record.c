@@ -18,6 +18,7 @@ static void make(struct volume_record *record)
 	strcpy(record->created, "2026-11-23T05:09:00Z");
 	strcpy(record->key_changed, "2026-11-24T05:09:00Z");
 	record->key_changing = true;
+	record->key_removing = 2;
 	record->state = VOLUME_FORMATTED;
 	record->capacity_bytes = 1 << 30;
 	record->data_offset_bytes = 16 << 20;
@@ -38,6 +39,7 @@ static void a_record_survives_its_text(void **state)
 	assert_int_equal(again.state, VOLUME_FORMATTED);
 	assert_string_equal(again.key_changed, "2026-11-24T05:09:00Z");
 	assert_true(again.key_changing);
+	assert_int_equal(again.key_removing, 2);
 	assert_true(again.capacity_bytes == 1 << 30);
 	free(text);
 	free(text_again);
@@ -81,6 +83,7 @@ static void damaged_records_are_refused(void **state)
 		  "record of volume 'pvc-2'" },
 		{ "\"version\": 1", "\"version\": 2", "newer version" },
 		{ "\"keyChanging\": true", "\"keyChanging\": 1", "'keyChanging'" },
+		{ "\"keyRemoving\": 2", "\"keyRemoving\": 33", "'keyRemoving'" },
 		{ "\"2026-11-24T05:09:00Z\"", "7", "'keyChanged'" },
 		{ "\"block\": false", "\"block\": 0", "'block'" },
 		{ "\"fsType\": \"ext4\"", "\"fsType\": \"ext9\"", "fsType" },
@@ -108,8 +111,9 @@ static void a_record_of_the_first_version_is_read(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	char *text =
-		with("  \"keyChanged\": \"2026-11-24T05:09:00Z\",\n  \"keyChanging\": true,\n", "");
+	char *text = with("  \"keyChanged\": \"2026-11-24T05:09:00Z\",\n  \"keyChanging\": true,\n"
+			  "  \"keyRemoving\": 2,\n",
+			  "");
 	assert_int_equal(volume_record_parse(text, "pvc-1", "f", &record, &e), 0);
 	assert_string_equal(record.key_changed, "");
 	assert_false(record.key_changing);
