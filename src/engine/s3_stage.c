@@ -11,6 +11,7 @@
 #include "engine/s3_mount.h"
 #include "engine/s3_rebind.h"
 #include "engine/s3_serve.h"
+#include "s3/rclone_version.h"
 #include "sys/mount.h"
 
 /* What one staging works on, and what it opened itself and takes back when it fails. */
@@ -112,6 +113,8 @@ static int stage(struct staging *s, struct err *e)
 		return -1;
 	if (served)
 		return 0;
+	if (rclone_version_ensure(s->node->rclone, s->node->run_dir, e) < 0)
+		return -1;
 	/* S3 has answered before rclone sees a cache that is not empty. */
 	if (s3_key_check(s->node, request->record, &request->secrets, e) < 0)
 		return -1;

@@ -255,3 +255,16 @@ def test_a_name_that_the_server_cannot_take_is_an_error(driver, server, volume):
         write(f"{folder}/{'n' * 200}", TEXT)
     driver.unstage("pvc-1")
     assert Cli(server, "volumes/pvc-1/files", "pvc-1").read("n" * 143) == TEXT
+
+
+def test_an_old_rclone_is_refused(server, base, refused):
+    old = f"{base}/rclone"
+    write(old, f"#!/bin/sh\n[ \"$1\" != version ] || exec echo rclone v1.60.1-DEV\n"
+               f"exec {os.environ['LCW_RCLONE']} \"$@\"\n")
+    os.chmod(old, 0o755)
+    one = Driver(f"{base}/driver", os.path.join(os.environ["LCW_BUILD"], "lukscryptwalker-csi"),
+                 options=[f"--rclone={old}"]).start()
+    volume = create(one, "pvc-1", server.parameters(rclone_vfs_cache_mode="off"), server.secrets())
+    with refused("FAILED_PRECONDITION", "1.60.1", "1.69.2"):
+        one.stage(volume, secrets=server.secrets())
+    assert one.stop() == 0
