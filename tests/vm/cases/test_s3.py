@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import kernel
 import pytest
@@ -39,10 +40,27 @@ def server():
         one.stop()
 
 
+def sweep(driver):
+    """What a test that failed left behind, so that the next one does not fail of it."""
+    left = [mount[0] for mount in kernel.mounts() if mount[0].startswith(f"{driver.base}/")]
+    for path in reversed(left):
+        kernel.run("umount", "-l", path, check=False)
+    for victim in rclones(driver) if left else []:
+        os.kill(victim, signal.SIGKILL)
+    if left and "luks-pvc-1" in kernel.mappings():
+        time.sleep(1)
+        kernel.run("cryptsetup", "close", "luks-pvc-1", check=False)
+    for victim in processes(driver, b"mounter") if left else []:
+        os.kill(victim, signal.SIGKILL)
+    return left
+
+
 @pytest.fixture
 def driver():
     with folder() as base, running_driver(base, OPTIONS) as one:
         yield one
+        left = sweep(one)
+    assert left == []
 
 
 def create(driver, server, name="pvc-1", **parameters):
@@ -85,8 +103,8 @@ def condition(driver, volume):
     return answer.status.volume_condition
 
 
-def rclones(driver):
-    """Processes of rclone mounts that serve volumes of this driver."""
+def processes(driver, command):
+    """Processes with this word that serve volumes of this driver."""
     found = []
     for folder_ in glob.glob("/proc/[0-9]*"):
         try:
@@ -94,9 +112,13 @@ def rclones(driver):
                 words = text.read().split(b"\0")
         except OSError:
             continue
-        if b"mount2" in words and any(driver.base.encode() in word for word in words):
+        if command in words and any(driver.base.encode() in word for word in words):
             found.append(int(folder_.split("/")[2]))
     return found
+
+
+def rclones(driver):
+    return processes(driver, b"mount2")
 
 
 def test_the_whole_life_of_a_volume(driver, server, refused):
