@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -33,6 +35,7 @@ struct program {
 	struct http_server *http;
 	struct reactor_watch *signals;
 	int signal_fd;
+	char mounter_socket[PATH_MAX];
 };
 
 static int open_folder(const char *path, mode_t mode, int *ret_fd, struct err *e)
@@ -94,6 +97,12 @@ static int build_service(struct program *p, struct err *e)
 	node->state_dir = config->state_dir;
 	node->rclone = config->rclone;
 	node->mounter_socket = config->mounter_socket;
+	if (!node->mounter_socket && config->role != ROLE_ALL) {
+		/* Only role all starts a mounter of its own; elsewhere it is another pod. */
+		snprintf(p->mounter_socket, sizeof(p->mounter_socket), "%s/mounter.sock",
+			 config->run_dir);
+		node->mounter_socket = p->mounter_socket;
+	}
 	node->allow_paths = config->allow_paths;
 	node->allow_count = config->allow_count;
 	if (open_folder(config->run_dir, 0700, &node->run_fd, e) < 0 || open_kubelet_dir(p, e) < 0)

@@ -65,4 +65,8 @@ int s3_file_remove(const struct s3_bucket *bucket, const char *name, struct err 
 int s3_names_list(const struct s3_bucket *bucket, const char *path, char **ret_text,
 		  struct err *e) MUST_CHECK;
 
+/* s3_probe() with a bucket that is open. */
+int s3_bucket_probe(const struct s3_bucket *bucket, struct s3_view *ret_view,
+		    struct err *e) MUST_CHECK;
+
 #endif

@@ -52,7 +52,6 @@ static void add_parameters(struct flags *flags, const struct params *params)
 		{ "--vfs-cache-mode", PARAM_VFS_CACHE_MODE },
 		{ "--vfs-cache-max-age", PARAM_VFS_CACHE_MAX_AGE },
 		{ "--vfs-cache-poll-interval", PARAM_VFS_CACHE_POLL_INTERVAL },
-		{ "--vfs-write-back", PARAM_VFS_WRITE_BACK },
 		{ "--dir-cache-time", PARAM_DIR_CACHE_TIME },
 		{ "--attr-timeout", PARAM_ATTR_TIMEOUT },
 		{ "--vfs-read-chunk-streams", PARAM_VFS_READ_CHUNK_STREAMS },
@@ -135,6 +134,8 @@ int s3_child_start(const struct node *node, const struct s3_child_wish *wish, st
 	const struct mounter mounter = mounter_of(node);
 
 	add_parameters(&flags, params);
+	add(&flags, xasprintf("--vfs-write-back=%s",
+			      wish->hurry ? "1s" : params->value[PARAM_VFS_WRITE_BACK]));
 	add_owner(&flags, params, wish->capability);
 	add_habits(&flags);
 	add(&flags,

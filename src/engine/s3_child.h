@@ -10,6 +10,7 @@ struct s3_child_wish {
 	const struct s3_bucket *bucket;
 	const char *cache_path; /* NULL: no cache */
 	bool read_only;
+	bool hurry; /* only to upload what is left: no waiting for further writes */
 	int fuse_fd;
 };
 

@@ -118,13 +118,12 @@ static int check_foreign_data(const struct s3_bucket *bucket, struct err *e)
 	return top == count_lines(raw) ? 0 : wrong_passphrase(bucket, e);
 }
 
-static int check_without_file(const struct node *node, const struct volume_record *record,
-			      const struct s3_secrets *secrets, const struct s3_bucket *bucket,
+static int check_without_file(const struct volume_record *record, const struct s3_bucket *bucket,
 			      struct err *e)
 {
 	struct s3_view view;
 
-	if (s3_probe(node, record, secrets, &view, e) < 0)
+	if (s3_bucket_probe(bucket, &view, e) < 0)
 		return -1;
 	if (view.empty && record->state != VOLUME_RESERVED)
 		return err_set(e, ERR_FAILED_PRECONDITION,
@@ -148,7 +147,7 @@ int s3_key_check(const struct node *node, const struct volume_record *record,
 	    s3_file_read(&bucket, KEY_CHECK, &text, e) < 0)
 		return -1;
 	if (!text)
-		return check_without_file(node, record, secrets, &bucket, e);
+		return check_without_file(record, &bucket, e);
 	auto_json json_t *root = json_parse_object(text, "key check", &ignored);
 	const char *driver = json_string_value(json_object_get(root, "driver"));
 	if (!driver || strcmp(driver, "lukscryptwalker") != 0)

@@ -30,15 +30,22 @@ static int check_bucket(const struct s3_bucket *bucket, struct err *e)
 	return rclone_answer_error(&bucket->tool, &answer, e);
 }
 
+int s3_bucket_probe(const struct s3_bucket *bucket, struct s3_view *ret_view, struct err *e)
+{
+	auto_free char *names = NULL;
+
+	if (s3_names_list(bucket, bucket->raw, &names, e) < 0)
+		return -1;
+	ret_view->empty = !*names;
+	return ret_view->empty ? check_bucket(bucket, e) : 0;
+}
+
 int s3_probe(const struct node *node, const struct volume_record *record,
 	     const struct s3_secrets *secrets, struct s3_view *ret_view, struct err *e)
 {
 	auto_s3_bucket struct s3_bucket bucket = S3_BUCKET_NONE;
-	auto_free char *names = NULL;
 
-	if (s3_bucket_open(node, record, secrets, S3_NEED_RAW, &bucket, e) < 0 ||
-	    s3_names_list(&bucket, bucket.raw, &names, e) < 0)
-		return -1;
-	ret_view->empty = !*names;
-	return ret_view->empty ? check_bucket(&bucket, e) : 0;
+	return s3_bucket_open(node, record, secrets, S3_NEED_RAW, &bucket, e) < 0
+		       ? -1
+		       : s3_bucket_probe(&bucket, ret_view, e);
 }

@@ -50,7 +50,7 @@ int s3_purge(const struct node *node, const struct volume_record *record,
 	struct s3_view view;
 
 	if (s3_bucket_open(node, record, secrets, S3_NEED_RAW, &bucket, e) < 0 ||
-	    s3_probe(node, record, secrets, &view, e) < 0)
+	    s3_bucket_probe(&bucket, &view, e) < 0)
 		return -1;
 	remove_uploads(&bucket);
 	if (view.empty)

@@ -40,7 +40,7 @@ static void undo(const struct node *node, const char *id, const struct target *t
 
 int s3_serve(const struct node *node, const struct volume_record *record,
 	     const struct s3_bucket *bucket, const struct capability *capability,
-	     const struct target *target, struct err *e)
+	     const struct target *target, enum s3_serve_kind kind, struct err *e)
 {
 	auto_close int target_fd = -1, fuse_fd = -1;
 	char source[S3_SOURCE_SIZE], cache[PATH_MAX];
@@ -49,7 +49,7 @@ int s3_serve(const struct node *node, const struct volume_record *record,
 	s3_mount_source(node, record->id, source);
 	s3_cache_path(node, record->id, cache);
 	if (target_open(target, TARGET_DIRECTORY, &target_fd, e) < 0 ||
-	    fuse_mount(target_fd, source, read_only, &fuse_fd, e) < 0)
+	    fuse_mount(target_fd, source, read_only || kind == S3_SERVE_DRAIN, &fuse_fd, e) < 0)
 		return -1;
 	const struct s3_child_wish wish = {
 		.record = record,
@@ -57,6 +57,7 @@ int s3_serve(const struct node *node, const struct volume_record *record,
 		.bucket = bucket,
 		.cache_path = s3_cache_is_used(record) ? cache : NULL,
 		.read_only = read_only,
+		.hurry = kind == S3_SERVE_DRAIN,
 		.fuse_fd = fuse_fd,
 	};
 	if (s3_child_start(node, &wish, e) == 0 && verify(node, record->id, target, e) == 0)

@@ -11,6 +11,7 @@
 #include "engine/s3_mount.h"
 #include "engine/s3_rebind.h"
 #include "engine/s3_serve.h"
+#include "s3/rclone_version.h"
 #include "sys/mount.h"
 
 /* What one staging works on, and what it opened itself and takes back when it fails. */
@@ -64,13 +65,14 @@ static int look_at_mount(struct staging *s, bool *ret_served, struct err *e)
 		return -1;
 	if (s3_child_look(s->node, s->id, &child, e) < 0)
 		return -1;
-	if (mount && child.alive) {
+	bool draining = mount && s->writer && mount_has_option(mount->super_options, "ro");
+	if (mount && child.alive && !draining) {
 		*ret_served = true;
-		/* An unstage that was broken off may have left it read-only. */
-		if (!s->writer || !mount_has_option(mount->super_options, "ro"))
-			return 0;
-		return mount_set_read_only(s->target.path, false, e);
+		return 0;
 	}
+	/* An unstage was broken off: what it mounted is not what a pod should have. */
+	if (mount && child.alive)
+		return mount_remove(s->target.path, e) < 0 ? -1 : s3_child_wait(s->node, s->id, e);
 	if (child.alive && s3_child_kill(s->node, s->id, e) < 0)
 		return -1;
 	if (!mount)
@@ -111,13 +113,16 @@ static int stage(struct staging *s, struct err *e)
 		return -1;
 	if (served)
 		return 0;
+	if (rclone_version_ensure(s->node->rclone, s->node->run_dir, e) < 0)
+		return -1;
 	/* S3 has answered before rclone sees a cache that is not empty. */
 	if (s3_key_check(s->node, request->record, &request->secrets, e) < 0)
 		return -1;
 	if (s->writer && s3_holder_take(s->node, &s->bucket, &s->holder_taken, e) < 0)
 		return -1;
 	if (open_cache(s, e) < 0 ||
-	    s3_serve(s->node, request->record, &s->bucket, &request->capability, &s->target, e) < 0)
+	    s3_serve(s->node, request->record, &s->bucket, &request->capability, &s->target,
+		     S3_SERVE_PODS, e) < 0)
 		return -1;
 	s->served = true;
 	return s3_rebind(s->node, s->id, s->target.path, e);

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "engine/s3_cache.h"
 #include "engine/s3_child.h"
 #include "engine/s3_holder.h"
@@ -21,7 +22,13 @@
  * A closed file is queued some 100 ms after close(2) returned, so one look at an empty queue says
  * nothing: three, over at least a second.
  */
-enum { POLL_MS = 500, POLLS = 3, ANSWER_MS = 5000, LONGEST_MS = 8 * 60 * 1000 };
+enum {
+	POLL_MS = 500,
+	POLLS = 3,
+	ANSWER_MS = 5000,
+	LONG_WRITE_BACK_MS = 30 * 1000,
+	LONGEST_MS = 8 * 60 * 1000
+};
 
 struct draining {
 	const struct node *node;
@@ -32,6 +39,7 @@ struct draining {
 	const struct mount_entry *mount; /* staging mount, in `mounts` */
 	struct mount_table mounts;
 	struct s3_child child;
+	uint64_t dirty_files, dirty_bytes; /* in the cache, after rclone has ended */
 };
 
 static void draining_done(struct draining *d)
@@ -104,9 +112,19 @@ static int wait_for_queue(struct draining *d, struct err *e)
 	}
 }
 
-/* A mount with an rclone behind it: nobody may write, everything is uploaded, then it ends. */
-static int drain_mounted(struct draining *d, struct err *e)
+static bool waits_long(const struct draining *d)
 {
+	int64_t ms = 0;
+
+	parse_duration(d->record->params.value[PARAM_VFS_WRITE_BACK], &ms);
+	return ms > LONG_WRITE_BACK_MS;
+}
+
+/* A mount with an rclone behind it: nobody may write, everything is uploaded, then it ends. */
+static int drain_mounted(struct draining *d, bool may_restart, struct err *e)
+{
+	const struct timespec settle = { .tv_sec = 1 };
+
 	if (mount_set_read_only(d->target.path, true, e) < 0)
 		return e->sys != EBUSY ? -1
 				       : err_set(e, ERR_ABORTED,
@@ -114,7 +132,14 @@ static int drain_mounted(struct draining *d, struct err *e)
 						 "it is unstaged when "
 						 "it is closed",
 						 d->id);
-	if (s3_cache_is_used(d->record) && wait_for_queue(d, e) < 0)
+	/*
+	 * A class may let uploads wait for an hour. Nobody writes any more: then rclone is ended,
+	 * and started again to upload at once what its cache still holds (serve_again()).
+	 */
+	bool restart = s3_cache_is_used(d->record) && may_restart && waits_long(d);
+	if (restart) /* what was closed just now is being put into the cache */
+		nanosleep(&settle, NULL);
+	else if (s3_cache_is_used(d->record) && wait_for_queue(d, e) < 0)
 		return -1;
 	if (mount_remove(d->target.path, e) < 0)
 		return -1;
@@ -129,24 +154,21 @@ static int clear_dead(struct draining *d, struct err *e)
 	return d->child.alive ? s3_child_kill(d->node, d->id, e) : 0;
 }
 
-static int refuse_dirty(const struct draining *d, uint64_t files, uint64_t bytes, struct err *e)
+static int refuse_dirty(const struct draining *d, const char *why, struct err *e)
 {
-	return err_set(
-		e, ERR_ABORTED,
-		"%" PRIu64 " files with %" PRIu64
-		" bytes of volume '%s' are in the cache of node '%s' and not in S3: stage the "
-		"volume there again, and they are uploaded",
-		files, bytes, d->id, d->node->id);
+	return err_set(e, ERR_ABORTED,
+		       "%" PRIu64 " files with %" PRIu64
+		       " bytes of volume '%s' are in the cache of node '%s' and not in S3: %.300s",
+		       d->dirty_files, d->dirty_bytes, d->id, d->node->id, why);
 }
 
 /*
  * rclone is gone: what its cache says is the truth. *ret_clean false: there is more to upload, and
  * an rclone could be started for it.
  */
-static int check_cache(const struct draining *d, bool may_serve, bool *ret_clean, struct err *e)
+static int check_cache(struct draining *d, bool *ret_clean, struct err *e)
 {
 	bool exists, open, marked;
-	uint64_t files, bytes;
 	char path[PATH_MAX];
 
 	*ret_clean = true;
@@ -157,21 +179,19 @@ static int check_cache(const struct draining *d, bool may_serve, bool *ret_clean
 	if (s3_cache_is_open(d->node, d->id, &open, e) < 0 ||
 	    s3_cache_is_clean(d->node, d->id, &marked, e) < 0)
 		return -1;
+	if (!open && !marked)
+		return err_set(
+			e, ERR_ABORTED,
+			"the cache of volume '%s' on node '%s' is closed (a reboot?) and may "
+			"hold data that is not in S3: stage the volume there again, and it is "
+			"uploaded",
+			d->id, d->node->id);
 	if (!open)
-		return marked ? 0
-			      : err_set(e, ERR_ABORTED,
-					"the cache of volume '%s' on node '%s' is closed (a "
-					"reboot?) "
-					"and may hold data that is not in S3: stage the volume "
-					"there "
-					"again, and it is uploaded",
-					d->id, d->node->id);
+		return 0;
 	s3_cache_path(d->node, d->id, path);
-	if (vfs_meta_dirty(path, &files, &bytes, e) < 0)
+	if (vfs_meta_dirty(path, &d->dirty_files, &d->dirty_bytes, e) < 0)
 		return err_wrap(e, "it is not known what the cache of volume '%s' holds", d->id);
-	*ret_clean = files == 0;
-	if (files && !may_serve)
-		return refuse_dirty(d, files, bytes, e);
+	*ret_clean = d->dirty_files == 0;
 	return 0;
 }
 
@@ -180,6 +200,7 @@ static int serve_again(struct draining *d, struct err *e)
 {
 	auto_s3_bucket struct s3_bucket bucket = S3_BUCKET_NONE;
 	const struct capability capability = { .mode = ACCESS_SINGLE_NODE_WRITER, .fs_type = "" };
+	struct s3_view view;
 	int config_fd;
 
 	if (s3_child_config(d->node, d->id, &config_fd, e) < 0)
@@ -187,14 +208,16 @@ static int serve_again(struct draining *d, struct err *e)
 	if (config_fd < 0)
 		return err_set(
 			e, ERR_ABORTED,
-			"the cache of volume '%s' on node '%s' holds data that is not in S3, "
-			"and the mounter no longer has the keys for it: stage the volume "
-			"there again, and it is uploaded",
-			d->id, d->node->id);
+			"the mounter no longer has the keys for it; stage the volume on that "
+			"node again, and it is uploaded");
 	if (s3_bucket_reopen(d->node, d->record, config_fd, &bucket, e) < 0)
 		return -1;
-	log_warn("rclone ended before all was uploaded: starting it again", KV("volume", d->id));
-	return s3_serve(d->node, d->record, &bucket, &capability, &d->target, e);
+	log_info("starting rclone only to upload what is left", KV("volume", d->id));
+	/* On a cache that is not empty rclone is started only when S3 answers: see rclone.md. */
+	return s3_bucket_probe(&bucket, &view, e) < 0
+		       ? -1
+		       : s3_serve(d->node, d->record, &bucket, &capability, &d->target,
+				  S3_SERVE_DRAIN, e);
 }
 
 /* The volume is free for another node. Without the mounter's configuration nobody can tell S3. */
@@ -226,15 +249,19 @@ static int drain(struct draining *d, struct err *e)
 	for (int round = 0; round < 2; round++) {
 		if (look(d, e) < 0 || check_not_published(d, e) < 0)
 			return -1;
-		if ((d->mount && d->child.alive ? drain_mounted(d, e) : clear_dead(d, e)) < 0 ||
-		    check_cache(d, round == 0, &clean, e) < 0)
+		if ((d->mount && d->child.alive ? drain_mounted(d, round == 0, e)
+						: clear_dead(d, e)) < 0 ||
+		    check_cache(d, &clean, e) < 0)
 			return -1;
 		if (clean)
 			return 0;
-		if (serve_again(d, e) < 0)
-			return -1;
+		if (round == 0 && serve_again(d, e) < 0) {
+			const struct err why = *e;
+
+			return refuse_dirty(d, why.msg, e);
+		}
 	}
-	return err_set(e, ERR_INTERNAL, "the cache of volume '%s' does not become clean", d->id);
+	return refuse_dirty(d, "rclone ended without uploading them; the next call goes on", e);
 }
 
 int s3_unstage(const struct node *node, const struct volume_record *record,

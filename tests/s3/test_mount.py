@@ -228,3 +228,43 @@ def test_no_secret_in_processes_and_files(driver, server, volume):
                 text = content.read()
             assert not [word for word in hidden if word.encode() in text], path
     driver.unstage("pvc-1")
+
+
+def test_a_read_only_publish_and_a_writable_one(driver, server, volume, refused):
+    driver.stage(volume, secrets=server.secrets())
+    reader = driver.publish(volume, number=1, readonly=True)
+    writer = driver.publish(volume, number=2)
+    with pytest.raises(OSError):
+        write(f"{reader}/a", TEXT)
+    write(f"{writer}/a", TEXT)
+    with refused("ALREADY_EXISTS", "writable"):
+        driver.publish(volume, number=2, readonly=True)
+    with refused("FAILED_PRECONDITION", "unpublish it first"):
+        driver.unstage("pvc-1")
+    driver.unpublish("pvc-1", number=1)
+    driver.unpublish("pvc-1", number=2)
+    driver.unstage("pvc-1")
+
+
+def test_a_name_that_the_server_cannot_take_is_an_error(driver, server, volume):
+    """143 bytes are crypt's limit on a server whose names have 255 (S3's have 1024)."""
+    driver.stage(volume, secrets=server.secrets())
+    folder = driver.staging("pvc-1")
+    write(f"{folder}/{'n' * 143}", TEXT)
+    with pytest.raises(OSError):
+        write(f"{folder}/{'n' * 200}", TEXT)
+    driver.unstage("pvc-1")
+    assert Cli(server, "volumes/pvc-1/files", "pvc-1").read("n" * 143) == TEXT
+
+
+def test_an_old_rclone_is_refused(server, base, refused):
+    old = f"{base}/rclone"
+    write(old, f"#!/bin/sh\n[ \"$1\" != version ] || exec echo rclone v1.60.1-DEV\n"
+               f"exec {os.environ['LCW_RCLONE']} \"$@\"\n")
+    os.chmod(old, 0o755)
+    one = Driver(f"{base}/driver", os.path.join(os.environ["LCW_BUILD"], "lukscryptwalker-csi"),
+                 options=[f"--rclone={old}"]).start()
+    volume = create(one, "pvc-1", server.parameters(rclone_vfs_cache_mode="off"), server.secrets())
+    with refused("FAILED_PRECONDITION", "1.60.1", "1.69.2"):
+        one.stage(volume, secrets=server.secrets())
+    assert one.stop() == 0

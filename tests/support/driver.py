@@ -3,6 +3,7 @@
 The client is grpcio with stubs of the official definition, so that what we think of the protocol
 is not what we test against.
 """
+import contextlib
 import os
 import signal
 import subprocess
@@ -119,7 +120,8 @@ class Driver:
 
     def staging(self, volume_id):
         path = f"{self.kubelet}/staging-{volume_id}"
-        os.makedirs(path, exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # a dead mount is there, and cannot be looked at
+            os.makedirs(path, exist_ok=True)
         return path
 
     def target(self, volume_id, number=0):
