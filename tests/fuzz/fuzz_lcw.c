@@ -1,12 +1,26 @@
-/* ctl/main.c: the words of lcw, one per line; no command is run. */
+/* ctl/command.c: the words of lcw, one per line; no command is run. */
 #include "input.h"
 
-int lcw_main(int argc, char *argv[]);
-#define main lcw_main
-#include "ctl/main.c" /* NOLINT(bugprone-suspicious-include) */
-#undef main
+#include <stdlib.h>
+
+#include "ctl/command.h"
 
 enum { WORDS_MAX = 24 };
+
+static void check_parsed(const struct ctl *ctl, int count, char *words[])
+{
+	const struct ctl_command *command = NULL;
+	struct err e = { 0 };
+
+	FUZZ_CHECK(!ctl->state_dir || ctl->state_dir[0] == '/');
+	FUZZ_CHECK(!ctl->local_path || ctl->local_path[0] == '/');
+	FUZZ_CHECK(ctl->passphrase_fd >= -1);
+	FUZZ_CHECK(ctl->output >= CTL_TABLE && ctl->output <= CTL_NAME);
+	if (ctl_command_find(count, words, &command, &e) < 0)
+		check_error(&e);
+	else
+		FUZZ_CHECK(command->run && count >= 2);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
@@ -21,14 +35,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		argv[argc] = words[argc];
 		argc++;
 	}
-	if (parse(argc, argv, &ctl, &count, &e) < 0) {
+	if (ctl_parse(argc, argv, &ctl, &count, &e) < 0) {
 		check_error(&e);
 		FUZZ_CHECK(e.code == ERR_INVALID_ARGUMENT);
 	} else {
 		FUZZ_CHECK(count <= argc);
-		FUZZ_CHECK(!ctl.state_dir || ctl.state_dir[0] == '/');
-		FUZZ_CHECK(!ctl.local_path || ctl.local_path[0] == '/');
-		FUZZ_CHECK(ctl.passphrase_fd >= -1);
+		check_parsed(&ctl, count, argv);
 	}
 	while (argc > 0)
 		free(words[--argc]);

@@ -200,6 +200,14 @@ ADMIN = ["lcw", "volume", "adopt", "vol-1", "-o", "json", "--local-path=/a", "--
          "--host-root=/d", "--node-id=n", "--passphrase-fd=3"]
 
 
+def backups():
+    """An image and a header backup beside it."""
+    found = disks()
+    names = ("luks2", "luks1", "blank", "luks2-other-age", "luks2-other-uuid", "luks2-damaged", "empty")
+    pairs = [("luks2", name) for name in names] + [("luks1", "luks1"), ("blank", "luks2")]
+    return [struct.pack(">H", len(found[image])) + found[image] + found[backup] for image, backup in pairs]
+
+
 def lines(pairs):
     return "\n".join(f"{key}={value}" for key, value in pairs.items())
 
@@ -216,6 +224,7 @@ def all_seeds():
     get = "GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
     return {
         "request": requests(), "http2": http2(), "luks_header": disks(), "probe": disks(),
+        "luks_backup": backups(),
         "frame": [b"\x0f" + message(b"a message"), b"\0\1\0\0\0\1a", b"\3\0\xff\xff\xff\xff"], "head": [heads()],
         "record": [RECORD % pair for pair in [("reserved", ""), ("formatting", UUID), ("formatted", UUID),
                                               ("deleting", UUID)]],
@@ -224,7 +233,8 @@ def all_seeds():
         "http": ["\x0c" + get % path for path in ("/healthz", "/readyz?x=1", "/metrics", "/" + "a" * 80)]
                 + ["\x02POST / HTTP/1.0\n\n", "\x0c" + "a" * 4200],
         "config": ["\n".join(DRIVER), "x\nnode\n--help", "x\n--log-level"],
-        "lcw": ["\n".join(ADMIN), "lcw\nvolume\nlist\n-o"],
+        "lcw": ["\n".join(ADMIN), "lcw\nvolume\nlist\n-o", "lcw\nvolume\nexpand\nvol-1\n64Mi",
+                "lcw\nnode\ndoctor\n--kubelet-dir\n/a", "lcw\ncompletion\nzsh"],
     }
 
 
