@@ -159,26 +159,33 @@ static int check_known(const struct csi_service *service, const Request *request
 	auto_record struct volume_record beside = { 0 };
 	bool formatted = known->state == VOLUME_FORMATTING || known->state == VOLUME_FORMATTED;
 
-	if (known->state == VOLUME_DELETING) /* unfinished: nobody may find the old data anew */
-		return local_delete(&service->node, known->params.value[PARAM_LOCAL_PATH],
-				    known->id, e);
 	if (check_existing(request, known, wanted, e) < 0)
 		return -1;
-	if (!formatted || local_load(&service->node, known->params.value[PARAM_LOCAL_PATH],
-				     known->id, &beside, e) == 0)
+	if (!formatted)
 		return 0;
+	if (local_load(&service->node, known->params.value[PARAM_LOCAL_PATH], known->id, &beside,
+		       e) == 0)
+		return local_check_known(known, &beside, e);
 	if (e->code == ERR_NOT_FOUND)
 		e->code = ERR_FAILED_PRECONDITION;
 	return err_wrap(e, "volume '%s' was formatted, but its data cannot be found", known->id);
 }
 
-/* The store first: what a crash leaves behind is then known, and found by the next call. */
+/*
+ * The store first: what a crash leaves behind is then known, and found by the next call. Data that
+ * outlived a lost store are known by their own record: nothing else is written about them.
+ */
 static int announce(const struct csi_service *service, const struct volume_record *wanted,
 		    struct err *e)
 {
 	const char *local_path = wanted->params.value[PARAM_LOCAL_PATH];
+	auto_record struct volume_record beside = { 0 };
 	uint64_t free_bytes;
 
+	if (local_load(&service->node, local_path, wanted->id, &beside, e) == 0)
+		return 0;
+	if (e->code != ERR_NOT_FOUND)
+		return -1;
 	if (local_free_bytes(&service->node, local_path, &free_bytes, e) < 0)
 		return -1;
 	if (wanted->capacity_bytes > free_bytes)
@@ -221,6 +228,13 @@ static int ensure_volume(const struct rpc_call *call, const Request *request,
 			       wanted->id);
 	if (backend == BACKEND_S3)
 		return ensure_s3(call, request, is_known ? &known : NULL, wanted, ret_made, e);
+	/* An unfinished deletion: nobody may find the old data under the new name. */
+	if (is_known && known.state == VOLUME_DELETING) {
+		if (csi_delete_local(service, &known, e) < 0)
+			return err_wrap(e, "cannot finish the deletion of the earlier volume '%s'",
+					wanted->id);
+		is_known = false;
+	}
 	if (is_known ? check_known(service, request, &known, wanted, e) < 0
 		     : announce(service, wanted, e) < 0)
 		return -1;
@@ -234,10 +248,10 @@ static int ensure_volume(const struct rpc_call *call, const Request *request,
 				 KV("volume", wanted->id), KV("error", ignored.msg));
 		return -1;
 	}
-	/* Data of this name may have outlived a lost store: then its own record counts. */
 	if (check_existing(request, ret_made, wanted, e) < 0)
 		return -1;
-	return csi_mirror_record(service, is_known ? &known : wanted, ret_made, e);
+	return is_known ? csi_mirror_record(service, &known, ret_made, e)
+			: store_put(service->store, ret_made, e);
 }
 
 int controller_create_volume(struct rpc_call *call, struct err *e)

@@ -9,11 +9,18 @@
 static int look_in(const struct csi_service *service, const char *local_path, const char *id,
 		   struct volume_record *ret_record, struct err *e)
 {
-	if (local_path_check(&service->node, local_path, id, e) < 0)
+	auto_record struct volume_record found = { 0 };
+
+	if (local_path_check(&service->node, local_path, id, e) < 0 ||
+	    !local_folder_is_there(&service->node, local_path, id))
 		return 1;
-	if (local_load(&service->node, local_path, id, ret_record, e) == 0)
-		return 0;
-	return e->code == ERR_NOT_FOUND ? 1 : -1;
+	if (local_load(&service->node, local_path, id, &found, e) < 0)
+		return e->code == ERR_NOT_FOUND ? 1 : -1;
+	/* A copy that somebody made is not the volume. */
+	if (strcmp(found.params.value[PARAM_LOCAL_PATH], local_path) != 0)
+		return 1;
+	volume_record_copy(&found, ret_record);
+	return 0;
 }
 
 /* The folders of the volumes that are known: a class is rarely used once. */

@@ -95,6 +95,8 @@ int csi_mirror_record(const struct csi_service *service, const struct volume_rec
 	auto_free char *before = volume_record_format(known);
 	auto_free char *after = volume_record_format(now);
 
+	if (*known->id && local_check_known(known, now, e) < 0)
+		return -1;
 	if (strcmp(before, after) == 0 || store_put(service->store, now, e) == 0)
 		return 0;
 	if (!*known->id || known->state != now->state)

@@ -130,8 +130,7 @@ int node_expand_volume(struct rpc_call *call, struct err *e)
 	    size_of_grown(request->capacity_range, &record, &bytes, e) < 0)
 		return -1;
 	if (bytes > record.capacity_bytes &&
-	    (local_grow_image(&service->node, record.params.value[PARAM_LOCAL_PATH], record.id,
-			      bytes, &grown, e) < 0 ||
+	    (local_grow_image(&service->node, &record, bytes, &grown, e) < 0 ||
 	     store_put(service->store, &grown, e) < 0))
 		return -1;
 	if (local_node_expand(&service->node, &record, request->volume_path, &bytes, e) < 0)

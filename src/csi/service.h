@@ -39,6 +39,13 @@ int csi_lock_volume(const struct csi_service *service, const char *id, int *ret_
 int csi_find_volume(const struct csi_service *service, const char *id, const char *local_path,
 		    struct volume_record *ret_record, struct err *e) MUST_CHECK;
 
+/*
+ * Deletes a local volume: data, the store's record, folder. FAILED_PRECONDITION while it is in use,
+ * or while the data of a volume that was used cannot be found.
+ */
+int csi_delete_local(const struct csi_service *service, struct volume_record *record,
+		     struct err *e) MUST_CHECK;
+
 /* Removes the file of a lock that is held, of a volume that is no more. */
 void csi_forget_lock(const struct csi_service *service, const char *id);
 

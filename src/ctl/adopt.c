@@ -10,17 +10,17 @@
 
 /* The parameters of the volume: of the store where it knows it, else defaults. */
 static int find_params(const struct ctl *ctl, struct ctl_node *node, const char *id,
-		       struct stage_request *request, struct err *e)
+		       struct volume_record *known, struct stage_request *request, struct err *e)
 {
-	auto_record struct volume_record known = { 0 };
 	const struct text_pair pair = { "local-path", ctl->local_path };
 
-	if (store_get(node->store, id, &known, e) < 0)
+	if (store_get(node->store, id, known, e) < 0)
 		return e->code == ERR_NOT_FOUND
 			       ? params_parse(&pair, ctl->local_path ? 1 : 0, &request->params, e)
 			       : -1;
-	params_copy(&known.params, &request->params);
-	request->capability.block = known.block;
+	params_copy(&known->params, &request->params);
+	request->capability.block = known->block;
+	request->luks_uuid = known->luks_uuid;
 	return 0;
 }
 
@@ -39,6 +39,7 @@ static int adopt(struct ctl_node *node, const struct stage_request *request, str
 int ctl_volume_adopt(const struct ctl *ctl, char *words[], struct err *e)
 {
 	auto_ctl_node struct ctl_node node = CTL_NODE_NONE;
+	auto_record struct volume_record known = { 0 };
 	auto_secret struct secret *passphrase = NULL;
 	struct stage_request request = { .capability = { .fs_type = "" } };
 	auto_close int lock = -1;
@@ -49,7 +50,7 @@ int ctl_volume_adopt(const struct ctl *ctl, char *words[], struct err *e)
 	    ctl_node_open(ctl, &node, e) < 0 || ctl_lock_volume(&node, request.id, &lock, e) < 0)
 		return -1;
 	request.passphrase = passphrase;
-	int rc = find_params(ctl, &node, request.id, &request, e);
+	int rc = find_params(ctl, &node, request.id, &known, &request, e);
 	if (rc == 0)
 		rc = adopt(&node, &request, e);
 	params_done(&request.params);

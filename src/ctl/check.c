@@ -58,8 +58,7 @@ int ctl_volume_expand(const struct ctl *ctl, char *words[], struct err *e)
 
 	if (ctl_volume_open(ctl, words[0], &volume, e) < 0 ||
 	    parse_capacity(words[1], &volume.record, &bytes, e) < 0 ||
-	    local_grow_image(&volume.node.node, ctl_volume_place(&volume), words[0], bytes, &grown,
-			     e) < 0 ||
+	    local_grow_image(&volume.node.node, &volume.record, bytes, &grown, e) < 0 ||
 	    ctl_volume_changed(&volume, &grown, e) < 0)
 		return -1;
 	if (local_node_expand(&volume.node.node, &grown, NULL, &usable, e) == 0) {

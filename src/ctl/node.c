@@ -111,5 +111,12 @@ const char *ctl_volume_place(const struct ctl_volume *volume)
 int ctl_volume_changed(const struct ctl_volume *volume, const struct volume_record *now,
 		       struct err *e)
 {
-	return volume->stored ? store_put(volume->node.store, now, e) : 0;
+	auto_record struct volume_record known = { 0 };
+
+	if (!volume->stored)
+		return 0;
+	if (store_get(volume->node.store, now->id, &known, e) < 0 ||
+	    local_check_known(&known, now, e) < 0)
+		return -1;
+	return store_put(volume->node.store, now, e);
 }

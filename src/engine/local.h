@@ -50,12 +50,23 @@ int local_free_bytes(const struct node *node, const char *local_path, uint64_t *
 int local_create(const struct node *node, const struct volume_record *wanted,
 		 struct volume_record *ret_record, struct err *e) MUST_CHECK;
 
+/* Whether the volume has a folder in local_path; what cannot be looked at has none. */
+bool local_folder_is_there(const struct node *node, const char *local_path, const char *id);
+
 /*
  * Reads the record beside the data. NOT_FOUND when neither folder nor image exists;
  * FAILED_PRECONDITION when the image is there but its record is missing or damaged.
  */
 int local_load(const struct node *node, const char *local_path, const char *id,
 	       struct volume_record *ret_record, struct err *e) MUST_CHECK;
+
+/*
+ * Whether the record beside the data can be the successor of what the store knows: volume.json
+ * may have been restored from a backup that is older than the file system, and a folder may hold
+ * an earlier volume of the same name. FAILED_PRECONDITION when not. Pure.
+ */
+int local_check_known(const struct volume_record *known, const struct volume_record *beside,
+		      struct err *e) MUST_CHECK;
 
 /*
  * Whether the volume's data are there (*ret_present) and may be deleted. FAILED_PRECONDITION while
@@ -66,17 +77,25 @@ int local_delete_check(const struct node *node, const char *local_path, const ch
 		       bool *ret_present, struct err *e) MUST_CHECK;
 
 /*
- * Crypto-erase, unlink, record and folder gone, in this order; a volume that is not there is
- * success. Checks first what local_delete_check() does.
+ * Crypto-erase and unlink; the folder with its record ("deleting") stays, and says so to the next
+ * call. NOT_FOUND when there is no folder. Checks first what local_delete_check() does.
+ */
+int local_delete_data(const struct node *node, const char *local_path, const char *id,
+		      struct err *e) MUST_CHECK;
+
+/*
+ * Data, record and folder gone, in this order; a volume that is not there is success. Checks
+ * first what local_delete_check() does.
  */
 int local_delete(const struct node *node, const char *local_path, const char *id,
 		 struct err *e) MUST_CHECK;
 
 /*
- * Grows the image (never shrinks) and records the new capacity; *ret_record is what is true
+ * Grows the image (never shrinks) of a volume that the caller knows as `known`, and records the new
+ * capacity, after local_check_known(); *ret_record is what is true
  * afterwards. RESOURCE_EXHAUSTED leaves the volume as it was.
  */
-int local_grow_image(const struct node *node, const char *local_path, const char *id,
+int local_grow_image(const struct node *node, const struct volume_record *known,
 		     uint64_t capacity_bytes, struct volume_record *ret_record,
 		     struct err *e) MUST_CHECK;
 
@@ -88,6 +107,7 @@ struct stage_request {
 	const struct secret *previous; /* that the passphrase takes the place of; NULL: none */
 	struct params params;	       /* of the volume context: used for an adopted volume only */
 	const struct volume_record *known; /* the store's mirror; NULL: an image may be adopted */
+	const char *luks_uuid; /* of an image to adopt, where it is remembered; else NULL or "" */
 };
 
 /*

@@ -60,6 +60,13 @@ int local_adopt(const struct node *node, const struct local_volume *volume,
 			"'%s/%s' has no record %s and no LUKS header: the driver does not know "
 			"what it is and does not format it",
 			volume->path, volume->image, VOLUME_RECORD_NAME);
+	if (request->luks_uuid && *request->luks_uuid &&
+	    strcmp(request->luks_uuid, header.uuid) != 0)
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"'%s/%s' has LUKS UUID %s, but volume '%s' was formatted with %s: it is "
+			"the image of another volume and is not adopted",
+			volume->path, volume->image, header.uuid, volume->id, request->luks_uuid);
 	fill_record(node, request, &header, (uint64_t)st.st_size, ret_record);
 	return 0;
 }

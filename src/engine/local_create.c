@@ -29,7 +29,11 @@ static int check_same_volume(const struct local_volume *volume, const struct vol
 static int forget_reserved(struct local_volume *volume)
 {
 	struct err ignored;
+	bool image = true;
 
+	/* With an image the record must stay: else nobody could explain it. */
+	if (local_image_exists(volume, &image, &ignored) < 0 || image)
+		return -1;
 	if (local_folder_remove(volume, &ignored) < 0)
 		log_warn("cannot clean up after a failed create", KV("volume", volume->id),
 			 KV("error", ignored.msg));
@@ -109,9 +113,10 @@ int local_create(const struct node *node, const struct volume_record *wanted,
 	return 0;
 }
 
-int local_grow_image(const struct node *node, const char *local_path, const char *id,
+int local_grow_image(const struct node *node, const struct volume_record *known,
 		     uint64_t capacity_bytes, struct volume_record *ret_record, struct err *e)
 {
+	const char *local_path = known->params.value[PARAM_LOCAL_PATH], *id = known->id;
 	auto_local_volume struct local_volume volume = LOCAL_VOLUME_NONE;
 	auto_record struct volume_record record = { 0 };
 	auto_close int image_fd = -1;
@@ -127,6 +132,8 @@ int local_grow_image(const struct node *node, const char *local_path, const char
 	if (!found || record.state == VOLUME_DELETING)
 		return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' %s", id,
 			       found ? "is being deleted" : "has no record beside its image");
+	if (local_check_known(known, &record, e) < 0)
+		return -1;
 	if (capacity_bytes > record.capacity_bytes) {
 		if (local_image_open(&volume, O_RDWR, &image_fd, e) < 0 ||
 		    image_grow(image_fd, capacity_bytes + record.data_offset_bytes,

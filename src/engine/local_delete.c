@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "sys/loop.h"
 #include "sys/luks_backup.h"
 #include "sys/luks_header.h"
+#include "sys/probe.h"
 
 int local_folder_remove(struct local_volume *volume, struct err *e)
 {
@@ -60,28 +62,53 @@ static int check_not_in_use(const struct local_volume *volume, int image_fd, str
 	return 0;
 }
 
+/* The header of another volume, whole or with one good copy. "" when there is none. */
+static int foreign_uuid(int image_fd, const struct volume_record *record, char ret_uuid[40],
+			struct err *e)
+{
+	struct luks_header header = { 0 };
+	enum luks_probe kind;
+	bool good = luks_header_read(image_fd, &kind, &header, e) == 0;
+
+	if (good)
+		good = kind == LUKS_PRESENT;
+	else if (luks_header_is_mendable(image_fd, &good, &header, e) < 0)
+		return -1;
+	bool ours = *record->luks_uuid && strcmp(header.uuid, record->luks_uuid) == 0;
+	snprintf(ret_uuid, 40, "%s", good && !ours ? header.uuid : "");
+	return 0;
+}
+
 /*
- * A file of this name that carries another LUKS header is somebody's data: it was put here by
- * mistake. One without a whole header may be ours, overwritten, and is what shall be deleted.
+ * A file of this name that carries another LUKS header, or something else that is known, is
+ * somebody's data: it was put here by mistake. What is unknown may be ours, overwritten.
  */
 static int check_is_ours(const struct local_volume *volume, const struct volume_record *record,
 			 int image_fd, struct err *e)
 {
-	struct luks_header header;
-	enum luks_probe kind;
-	struct err ignored;
+	struct probe found = { .kind = PROBE_BLANK };
+	char uuid[40];
 
-	if (luks_header_read(image_fd, &kind, &header, &ignored) < 0 || kind == LUKS_ABSENT)
-		return 0;
-	if (record->state != VOLUME_RESERVED && strcmp(header.uuid, record->luks_uuid) == 0)
-		return 0;
-	return err_set(e, ERR_FAILED_PRECONDITION,
-		       "'%s/%s' has a LUKS header with UUID %s, but volume '%s' %s%s: it is the "
-		       "image of another volume and is not deleted; move it away first",
-		       volume->path, volume->image, header.uuid, volume->id,
-		       record->state == VOLUME_RESERVED ? "was never formatted"
-							: "was formatted with ",
-		       record->luks_uuid);
+	if (foreign_uuid(image_fd, record, uuid, e) < 0)
+		return -1;
+	if (*uuid)
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"'%s/%s' has a LUKS header with UUID %s, but volume '%s' %s%s: it is "
+			"the image of another volume and is not deleted; move it away first",
+			volume->path, volume->image, uuid, volume->id,
+			*record->luks_uuid ? "was formatted with " : "was never formatted",
+			record->luks_uuid);
+	if (probe_fd(image_fd, volume->image, &found, e) < 0)
+		log_warn("cannot tell what the image of a volume to delete holds",
+			 KV("volume", volume->id), KV("error", e->msg));
+	if (found.kind == PROBE_KNOWN && strcmp(found.type, "crypto_LUKS") != 0)
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"'%s/%s' holds '%s' and no LUKS header: it is not the image of volume "
+			"'%s' and is not deleted; move it away first",
+			volume->path, volume->image, found.type, volume->id);
+	return 0;
 }
 
 /* Opens the image, *ret_fd -1 when there is none, and sees that it may go. */
@@ -95,7 +122,7 @@ static int open_doomed(const struct local_volume *volume, const struct volume_re
 		return -1;
 	if (check_not_in_use(volume, fd, e) < 0)
 		return -1;
-	if (fd >= 0 && record->state != VOLUME_DELETING && check_is_ours(volume, record, fd, e) < 0)
+	if (fd >= 0 && check_is_ours(volume, record, fd, e) < 0)
 		return -1;
 	*ret_fd = TAKE(fd, -1);
 	return 0;
@@ -119,7 +146,7 @@ static int write_deleting(const struct local_volume *volume, struct volume_recor
 	return 0;
 }
 
-int local_delete_opened(struct local_volume *volume, struct volume_record *record, struct err *e)
+static int destroy_data(struct local_volume *volume, struct volume_record *record, struct err *e)
 {
 	auto_close int image_fd = -1;
 	bool written = record->state != VOLUME_RESERVED;
@@ -133,10 +160,14 @@ int local_delete_opened(struct local_volume *volume, struct volume_record *recor
 	    image_erase_head(image_fd, record->data_offset_bytes, e) < 0)
 		return -1;
 	if (luks_backup_destroy(volume->dir_fd, e) < 0 ||
-	    image_unlink(volume->dir_fd, volume->image, image_fd, e) < 0 ||
-	    (written && dm_remove_unfinished(volume->mapping, e) < 0))
+	    image_unlink(volume->dir_fd, volume->image, image_fd, e) < 0)
 		return -1;
-	return local_folder_remove(volume, e);
+	return written ? dm_remove_unfinished(volume->mapping, e) : 0;
+}
+
+int local_delete_opened(struct local_volume *volume, struct volume_record *record, struct err *e)
+{
+	return destroy_data(volume, record, e) < 0 ? -1 : local_folder_remove(volume, e);
 }
 
 /* A folder without a record: empty after a crash of an earlier call, or not explained. */
@@ -174,7 +205,9 @@ int local_delete_check(const struct node *node, const char *local_path, const ch
 	return found ? open_doomed(&volume, &record, &image_fd, e) : check_unexplained(&volume, e);
 }
 
-int local_delete(const struct node *node, const char *local_path, const char *id, struct err *e)
+/* With `all` the folder goes too. *ret_present false: there is none. */
+static int delete_volume(const struct node *node, const char *local_path, const char *id, bool all,
+			 bool *ret_present, struct err *e)
 {
 	auto_local_volume struct local_volume volume = LOCAL_VOLUME_NONE;
 	auto_record struct volume_record record = { 0 };
@@ -182,14 +215,34 @@ int local_delete(const struct node *node, const char *local_path, const char *id
 
 	if (local_volume_open(node, local_path, id, false, &volume, e) < 0)
 		return -1;
-	if (volume.dir_fd < 0)
+	*ret_present = volume.dir_fd >= 0;
+	if (!*ret_present)
 		return 0;
 	if (local_volume_lock(&volume, e) < 0 || local_record_read(&volume, &found, &record, e) < 0)
 		return -1;
-	if (found)
-		return local_delete_opened(&volume, &record, e);
-	if (check_unexplained(&volume, e) < 0 ||
-	    image_unlink(volume.dir_fd, volume.image, -1, e) < 0)
+	if (found && destroy_data(&volume, &record, e) < 0)
 		return -1;
-	return local_folder_remove(&volume, e);
+	if (!found && (check_unexplained(&volume, e) < 0 ||
+		       image_unlink(volume.dir_fd, volume.image, -1, e) < 0))
+		return -1;
+	return all ? local_folder_remove(&volume, e) : 0;
+}
+
+int local_delete_data(const struct node *node, const char *local_path, const char *id,
+		      struct err *e)
+{
+	bool present;
+
+	if (delete_volume(node, local_path, id, false, &present, e) < 0)
+		return -1;
+	return present ? 0
+		       : err_set(e, ERR_NOT_FOUND, "volume '%s' does not exist in '%s'", id,
+				 local_path);
+}
+
+int local_delete(const struct node *node, const char *local_path, const char *id, struct err *e)
+{
+	bool present;
+
+	return delete_volume(node, local_path, id, true, &present, e);
 }

@@ -213,6 +213,21 @@ static int learn_fs_type(const struct local_volume *volume, struct volume_record
 	return local_record_write(volume, record, e);
 }
 
+int local_format_learn(const struct local_volume *volume, struct volume_record *record,
+		       const struct dm_info *mapping, struct err *e)
+{
+	struct probe found;
+
+	if (record->block)
+		return 0;
+	auto_close int fd = open(mapping->path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open '%s'", mapping->path);
+	return probe_fd(fd, mapping->path, &found, e) < 0
+		       ? -1
+		       : learn_fs_type(volume, record, &found, e);
+}
+
 static bool is_of_type(const struct probe *found, enum fs_type type)
 {
 	return found->kind == PROBE_KNOWN && strcmp(found->type, fs_type_name(type)) == 0;

@@ -52,6 +52,10 @@ int local_adopt(const struct node *node, const struct local_volume *volume,
 		const struct stage_request *request, struct volume_record *ret_record,
 		struct err *e) MUST_CHECK;
 
+/* Takes the type of the file system on the open mapping into the record of an adopted volume. */
+int local_format_learn(const struct local_volume *volume, struct volume_record *record,
+		       const struct dm_info *mapping, struct err *e) MUST_CHECK;
+
 /* Whether the passphrase opens the image. FAILED_PRECONDITION when not. Opens nothing. */
 int local_adopt_try(const struct node *node, const struct local_volume *volume,
 		    const struct secret *passphrase, struct err *e) MUST_CHECK;

@@ -42,28 +42,6 @@ static void staging_done(struct staging *s)
 	volume_record_done(&s->record);
 }
 
-/*
- * volume.json may have been restored from a backup that is older than the file system: the store
- * remembers that the volume was formatted.
- */
-static int check_not_rolled_back(const struct staging *s, struct err *e)
-{
-	const struct volume_record *known = s->request->known, *record = &s->record;
-	bool formatted = record->state == VOLUME_FORMATTED;
-
-	if (!known || known->state != VOLUME_FORMATTED || record->state == VOLUME_DELETING)
-		return 0;
-	if (formatted && strcmp(record->luks_uuid, known->luks_uuid) == 0)
-		return 0;
-	return err_set(e, ERR_FAILED_PRECONDITION,
-		       "volume '%s' was formatted with LUKS UUID %s, but '%s/%s' says '%s'%s%s: it "
-		       "is an old or foreign copy; put the right one back, or move it away and run "
-		       "`lcw volume adopt %s`",
-		       record->id, known->luks_uuid, s->volume.path, VOLUME_RECORD_NAME,
-		       volume_state_name(record->state), formatted ? " with UUID " : "",
-		       formatted ? record->luks_uuid : "", record->id);
-}
-
 static int load_record(struct staging *s, struct err *e)
 {
 	bool found, image;
@@ -82,7 +60,7 @@ static int load_record(struct staging *s, struct err *e)
 		return err_set(e, ERR_FAILED_PRECONDITION,
 			       "the data of volume '%s' is on node '%s', this is node '%s'",
 			       s->volume.id, s->record.node, s->node->id);
-	if (check_not_rolled_back(s, e) < 0)
+	if (s->request->known && local_check_known(s->request->known, &s->record, e) < 0)
 		return -1;
 	return capability_fits(&s->request->capability, s->record.block,
 			       params_fs_type(&s->record.params), e);
@@ -173,16 +151,43 @@ static int finish_adoption(struct staging *s, struct err *e)
 	return 0;
 }
 
+static int is_mounted(const struct staging *s, bool *ret_yes, struct err *e)
+{
+	auto_mount_table struct mount_table mounts = { 0 };
+
+	*ret_yes = false;
+	if (mount_table_read(&mounts, e) < 0)
+		return -1;
+	for (size_t i = 0; i < mounts.count && !*ret_yes; i++)
+		*ret_yes = mounts.entries[i].device == s->mapping.device;
+	return 0;
+}
+
+/*
+ * The mapping was found open. Where it is not mounted, an earlier call may have died before, or
+ * during, the check of its file system.
+ */
+static int take_over(struct staging *s, struct err *e)
+{
+	bool mounted;
+
+	if (is_mounted(s, &mounted, e) < 0)
+		return -1;
+	if (s->adopting && (local_adopt_try(s->node, &s->volume, s->request->passphrase, e) < 0 ||
+			    local_format_learn(&s->volume, &s->record, &s->mapping, e) < 0 ||
+			    finish_adoption(s, e) < 0))
+		return -1;
+	if (mounted || s->record.block)
+		return 0;
+	s->opened_here = true; /* nobody uses it: a failed check closes it */
+	return local_format_fs(&s->volume, &s->record, &s->mapping, e);
+}
+
 /* `active`: the mapping was found open. */
 static int ensure_mapping(struct staging *s, bool active, struct err *e)
 {
-	if (active && s->record.state == VOLUME_FORMATTED) {
-		if (!s->adopting)
-			return 0;
-		return local_adopt_try(s->node, &s->volume, s->request->passphrase, e) < 0
-			       ? -1
-			       : finish_adoption(s, e);
-	}
+	if (active && s->record.state == VOLUME_FORMATTED)
+		return take_over(s, e);
 	/* A crash between opening and FORMATTED: nobody has seen it mounted; begin again. */
 	if (active && local_mapping_close(s->volume.mapping, &s->mapping, e) < 0)
 		return -1;

@@ -198,6 +198,15 @@ int local_image_open(const struct local_volume *volume, int flags, int *ret_fd, 
 	return err_wrap(e, "'%s'", volume->path);
 }
 
+bool local_folder_is_there(const struct node *node, const char *local_path, const char *id)
+{
+	auto_local_volume struct local_volume volume = LOCAL_VOLUME_NONE;
+	struct err ignored;
+
+	return local_volume_open(node, local_path, id, false, &volume, &ignored) == 0 &&
+	       volume.dir_fd >= 0;
+}
+
 int local_load(const struct node *node, const char *local_path, const char *id,
 	       struct volume_record *ret_record, struct err *e)
 {

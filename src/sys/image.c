@@ -215,7 +215,8 @@ static int overwrite(int fd, uint64_t length, bool random, struct err *e)
 	static unsigned char bytes[64 * 1024];
 
 	memset(bytes, 0, sizeof(bytes));
-	for (uint64_t at = 0; at < length;) {
+	/* What was never written holds nothing, and may find no room on a full disk. */
+	for (uint64_t at = 0; (at = next_data(fd, at, length)) < length;) {
 		size_t want = length - at < sizeof(bytes) ? (size_t)(length - at) : sizeof(bytes);
 
 		if (random && getrandom(bytes, want, 0) != (ssize_t)want) {
