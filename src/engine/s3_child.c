@@ -86,20 +86,17 @@ static void add_owner(struct flags *flags, const struct params *params,
 	add(flags, xasprintf("--file-perms=0%o", mode & 0666));
 }
 
+/* Our own folder: the key check and the holder are not the pod's. */
+static const char hidden_folder[] = "--exclude=/" S3_OWN_FOLDER "/**";
+
 static void add_habits(struct flags *flags)
 {
 	static const char *const habits[] = {
-		"--poll-interval=0",
-		"--vfs-handle-caching=0s",
-		"--vfs-fast-fingerprint",
-		"--buffer-size=4M",
-		"--transfers=4",
-		"--vfs-read-ahead=16M",
-		"--low-level-retries=10",
-		"--contimeout=10s",
-		"--timeout=1m",
-		/* Our own folder: the key check and the holder are not the pod's. */
-		"--exclude=/" S3_OWN_FOLDER "/**",
+		"--poll-interval=0",	  "--vfs-handle-caching=0s",
+		"--vfs-fast-fingerprint", "--buffer-size=4M",
+		"--transfers=4",	  "--vfs-read-ahead=16M",
+		"--low-level-retries=10", "--contimeout=10s",
+		"--timeout=1m",		  hidden_folder,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(habits); i++)

@@ -139,12 +139,14 @@ const char *s3_salt_of(const struct params *params, const char *id)
 
 struct secret *s3_password2(const struct secret *passphrase, const char *salt)
 {
-	size_t size = secret_size(passphrase) + 1 + strlen(salt);
+	size_t size = secret_size(passphrase) + strlen(salt) + 1;
 	char *text = xcalloc(1, size);
+	char *at = text + secret_size(passphrase);
 
 	memcpy(text, secret_bytes(passphrase), secret_size(passphrase));
-	text[secret_size(passphrase)] = '-';
-	memcpy(text + secret_size(passphrase) + 1, salt, strlen(salt));
+	*at++ = '-';
+	while (*salt)
+		*at++ = *salt++;
 	struct secret *password2 = secret_new(text, size);
 	secret_wipe(text, size);
 	free(text);
