@@ -51,7 +51,8 @@ static int ensure(const struct local_volume *volume, const struct volume_record 
 	enum luks_backup_state state;
 	auto_close int image_fd = -1;
 
-	if (image_open(volume->dir_fd, volume->image, O_RDONLY, &image_fd, e) < 0 ||
+	if (luks_backup_sweep(volume->dir_fd, e) < 0 ||
+	    image_open(volume->dir_fd, volume->image, O_RDONLY, &image_fd, e) < 0 ||
 	    check_uuid(volume, record, image_fd, e) < 0 ||
 	    luks_backup_look(volume->dir_fd, image_fd, false, &state, e) < 0)
 		return -1;

@@ -144,11 +144,14 @@ static int destroy_one(int dir_fd, const char *name, struct err *e)
 	return fsync(dir_fd) < 0 ? err_sys(e, errno, "cannot sync the folder of '%s'", name) : 0;
 }
 
+int luks_backup_sweep(int dir_fd, struct err *e)
+{
+	return destroy_one(dir_fd, TEMPORARY_NAME, e);
+}
+
 int luks_backup_destroy(int dir_fd, struct err *e)
 {
-	return destroy_one(dir_fd, TEMPORARY_NAME, e) < 0
-		       ? -1
-		       : destroy_one(dir_fd, LUKS_BACKUP_NAME, e);
+	return luks_backup_sweep(dir_fd, e) < 0 ? -1 : destroy_one(dir_fd, LUKS_BACKUP_NAME, e);
 }
 
 /* The backup under its temporary name, on disk and seen to be that of the image. */

@@ -44,6 +44,9 @@ int luks_backup_open(int dir_fd, int *ret_fd, struct err *e) MUST_CHECK;
 /* Writes the backup over the header of the image, and syncs it. The caller has made all checks. */
 int luks_backup_restore(int dir_fd, int image_fd, struct err *e) MUST_CHECK;
 
+/* Destroys what a crash left of an unfinished or replaced backup. None is success. */
+int luks_backup_sweep(int dir_fd, struct err *e) MUST_CHECK;
+
 /* Overwrites and removes the backup, and what a crash left of one. None is success. */
 int luks_backup_destroy(int dir_fd, struct err *e) MUST_CHECK;
 

@@ -169,6 +169,8 @@ static void what_a_crash_left_is_destroyed(void **state)
 	assert_int_equal(linkat(folder.fd, LUKS_BACKUP_NAME, folder.fd, "." LUKS_BACKUP_NAME ".tmp",
 				0),
 			 0);
+	assert_int_equal(luks_backup_sweep(folder.fd, &e), 0);
+	assert_int_equal(folder_count(&folder), 2);
 	assert_int_equal(luks_backup_destroy(folder.fd, &e), 0);
 	assert_int_equal(folder_count(&folder), 1);
 	close(left);
