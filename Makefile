@@ -41,7 +41,7 @@ lint: ## clang-tidy over the C code, shellcheck over the scripts
 	@scripts/lint
 
 clean: ## remove the build folders (the cache of built tools stays)
-	rm -rf build build-asan build-clang build-test
+	rm -rf build build-asan build-clang build-fuzz build-test
 
 dev-setup: ## every package, tool and Python library that build and tests use
 	@scripts/install-deps

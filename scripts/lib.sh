@@ -37,7 +37,7 @@ real_kernel() {
 	esac
 }
 
-# run_on_real_kernel [-m MB] [-t SECONDS] [-d SIZE]... [-e VAR=VALUE]... [-r DIR] SCRIPT [ARG]...
+# run_on_real_kernel [-m MB] [-c CPUS] [-t SECONDS] [-d SIZE]... [-e VAR=VALUE]... [-r DIR] SCRIPT [ARG]...
 # Runs SCRIPT as root with device-mapper and loop devices: on this kernel if it has them, else
 # in scripts/vm. In both: LCW_DISKS names the scratch disks (-d, sparse), RESULTS names DIR,
 # /run is empty, TMPDIR is writable, and whatever SCRIPT started or mounted ends with it.
@@ -63,9 +63,9 @@ _in_vm() (
 	vm_pid=''
 	trap '[ -z "$vm_pid" ] || kill "$vm_pid" 2> /dev/null || true; rm -rf "$disks"' EXIT
 	trap 'exit 130' INT TERM HUP
-	while getopts m:t:d:e:r: option; do
+	while getopts m:c:t:d:e:r: option; do
 		case $option in
-		m | t | e) options+=("-$option" "$OPTARG") ;;
+		m | c | t | e) options+=("-$option" "$OPTARG") ;;
 		d)
 			image=$(mktemp "$disks/XXXXXX")
 			truncate -s "$OPTARG" "$image"
@@ -107,6 +107,24 @@ check_step() {
 		result fail "$name" "see $log"
 		tail -n 25 "$log" | sed 's/^/        /'
 	fi
+}
+
+# run_pytest BUILD ARGUMENT...: each test is a result, named "BUILD: ..."; logs in $STAGE_LOGS.
+run_pytest() {
+	local build=$1 log=$STAGE_LOGS/$1 status=0 outcome name reason
+	shift
+	timeout -k 10 1200 "$(scripts/tools python)" -m pytest -q -p no:cacheprovider --timeout 120 \
+		--junitxml "$log.xml" "$@" > "$log.log" 2>&1 || status=$?
+	if [ ! -s "$log.xml" ]; then
+		tail -n 25 "$log.log"
+		result fail "$build: pytest" "ended with status $status; see $log.log"
+		return
+	fi
+	scripts/test.d/junit-results "$log.xml" "$build: " > "$log.list"
+	while IFS=$'\t' read -r outcome name reason; do
+		result "$outcome" "$name" "$reason"
+	done < "$log.list"
+	[ "$status" = 0 ] || tail -n 60 "$log.log"
 }
 
 # Every shell script of the project, one per line.

@@ -84,19 +84,22 @@ static int choose(const char *what, const char *word, const char *const words[],
 	return err_set(e, ERR_INVALID_ARGUMENT, "unknown %s '%.100s' (see --help)", what, word);
 }
 
-static int take_path(const char *option, const char *value, const char **ret_path, struct err *e)
+/* A slash at the end says nothing, and would not be found in what the kernel shows. */
+static int take_path(const char *option, char *value, const char **ret_path, struct err *e)
 {
 	if (!path_is_clean(value))
 		return err_set(e, ERR_INVALID_ARGUMENT,
 			       "%s='%.200s' is not an absolute path without '..'", option, value);
+	for (size_t length = strlen(value); length > 1 && value[length - 1] == '/'; length--)
+		value[length - 1] = '\0';
 	*ret_path = value;
 	return 0;
 }
 
-static int take_socket(const char *option, const char *value, const char **ret_path, struct err *e)
+static int take_socket(const char *option, char *value, const char **ret_path, struct err *e)
 {
 	static const char scheme[] = "unix://";
-	const char *path = value;
+	char *path = value;
 
 	if (strncmp(value, scheme, strlen(scheme)) == 0)
 		path += strlen(scheme);
@@ -272,7 +275,7 @@ int config_parse(int argc, char *argv[], struct config *ret_config, enum config_
 		 struct err *e)
 {
 	static const char *const roles[] = { "all", "controller", "node", "mounter" };
-	const char *endpoint = getenv("CSI_ENDPOINT");
+	char *endpoint = getenv("CSI_ENDPOINT");
 	bool has_role = false;
 
 	defaults(ret_config);

@@ -1,4 +1,4 @@
-/* Monotonic time. */
+/* Monotonic time, and the time of day as text. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
@@ -6,5 +6,9 @@
 
 /* Milliseconds of CLOCK_MONOTONIC. */
 int64_t clock_ms(void);
+
+/* "2026-11-23T05:09:00Z": RFC 3339, UTC. */
+#define CLOCK_TEXT_SIZE 32
+void clock_utc_text(char ret_text[CLOCK_TEXT_SIZE]);
 
 #endif

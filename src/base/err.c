@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/parse.h"
+
 int err_set(struct err *e, enum err_code code, const char *fmt, ...)
 {
 	char msg[sizeof(e->msg)];
@@ -15,6 +17,8 @@ int err_set(struct err *e, enum err_code code, const char *fmt, ...)
 	vsnprintf(msg, sizeof(msg), fmt, args);
 	va_end(args);
 
+	/* It may quote a request or a damaged disk, and is shown on terminals and in events. */
+	text_make_clean(msg);
 	e->code = code;
 	e->sys = 0;
 	memcpy(e->msg, msg, sizeof(msg));
@@ -62,6 +66,7 @@ int err_wrap(struct err *e, const char *fmt, ...)
 	memcpy(e->msg, prefix, used);
 	int room = used + 2 < sizeof(e->msg) ? (int)(sizeof(e->msg) - used - 3) : 0;
 	snprintf(e->msg + used, sizeof(e->msg) - used, ": %.*s", room, rest);
+	text_make_clean(e->msg);
 	return -1;
 }
 

@@ -37,7 +37,10 @@ struct err {
 	char msg[768];
 };
 
-/* Sets code and sentence; any earlier content is replaced. Always -1: `return err_set(...)`. */
+/*
+ * Sets code and sentence; any earlier content is replaced. Whatever the sentence quotes, it is
+ * clean text afterwards (text_make_clean()). Always -1: `return err_set(...)`.
+ */
 int err_set(struct err *e, enum err_code code, const char *fmt, ...) PRINTF(3, 4);
 
 /*

@@ -40,6 +40,13 @@ int lock_try(int dir_fd, const char *name)
 	}
 }
 
+int lock_folder(int dir_fd)
+{
+	if (flock(dir_fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == ENOLCK || errno == EOPNOTSUPP || errno == EBADF ? 0 : -errno;
+	return fcntl(dir_fd, F_SETFD, 0) < 0 ? -errno : 0;
+}
+
 int lock_slot(int dir_fd, const char *prefix, unsigned slots, int64_t timeout_ms)
 {
 	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };

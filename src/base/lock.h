@@ -19,6 +19,13 @@
 int lock_try(int dir_fd, const char *name) MUST_CHECK;
 
 /*
+ * Locks an open folder itself, without waiting; closing dir_fd gives it back. From now on programs
+ * inherit dir_fd, for the same reason that they inherit the locks above. -EWOULDBLOCK when
+ * somebody else has it. A file system without locks is not an error.
+ */
+int lock_folder(int dir_fd) MUST_CHECK;
+
+/*
  * Takes one of `slots` locks named "PREFIX.N", waiting up to timeout_ms for one to come free.
  * Returns a descriptor, -ETIMEDOUT or -errno.
  */

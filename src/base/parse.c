@@ -150,19 +150,40 @@ static size_t utf8_length(const unsigned char *s, uint32_t *ret_code)
 	return length;
 }
 
+/* Length of the clean character at s, 0 when it is a control character or not UTF-8. */
+static size_t clean_length(const unsigned char *s)
+{
+	uint32_t code;
+	size_t length = utf8_length(s, &code);
+
+	return length == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0) ? 0 : length;
+}
+
 bool text_is_clean(const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
 
 	while (*s) {
-		uint32_t code;
-		size_t length = utf8_length(s, &code);
+		size_t length = clean_length(s);
 
-		if (length == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0))
+		if (length == 0)
 			return false;
 		s += length;
 	}
 	return true;
+}
+
+void text_make_clean(char *text)
+{
+	unsigned char *s = (unsigned char *)text;
+
+	while (*s) {
+		size_t length = clean_length(s);
+
+		if (length == 0)
+			*s = *s == '\n' || *s == '\t' ? ' ' : '?';
+		s += length ? length : 1;
+	}
 }
 
 bool path_is_clean(const char *path)

@@ -28,6 +28,9 @@ bool parse_duration(const char *text, int64_t *ret_ms);
 /* UTF-8 without control characters (below 0x20, 0x7f, C1). The empty text is clean. */
 bool text_is_clean(const char *text);
 
+/* Puts ' ' for newlines and tabs, and '?' for every other byte that is not clean. */
+void text_make_clean(char *text);
+
 /*
  * An absolute path for a request: starts with '/', clean, no empty, "." or ".." component
  * other than a trailing slash, shorter than PATH_MAX.

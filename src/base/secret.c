@@ -47,6 +47,11 @@ size_t secret_size(const struct secret *secret)
 	return secret->size;
 }
 
+bool secret_equal(const struct secret *a, const struct secret *b)
+{
+	return a->size == b->size && sodium_memcmp(a->bytes, b->bytes, a->size) == 0;
+}
+
 void secret_wipe(void *memory, size_t size)
 {
 	if (size)

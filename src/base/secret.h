@@ -6,6 +6,7 @@
 #ifndef BASE_SECRET_H
 #define BASE_SECRET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -21,6 +22,9 @@ void secret_free(struct secret *secret);
 
 const void *secret_bytes(const struct secret *secret);
 size_t secret_size(const struct secret *secret);
+
+/* Whether both hold the same bytes. */
+bool secret_equal(const struct secret *a, const struct secret *b);
 
 /* Overwrites memory in a way that the compiler keeps. NULL with size 0 is fine. */
 void secret_wipe(void *memory, size_t size);

@@ -2,8 +2,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "csi/reply.h"
 #include "csi/request.h"
@@ -87,7 +87,8 @@ static int take_place(const struct rpc_call *call, const Request *request,
 
 	if (params_backend(&wanted->params) == BACKEND_S3)
 		return csi_s3_complete(call, request, &wanted->params, e);
-	if (local_path_check(&service->node, wanted->params.value[PARAM_LOCAL_PATH], e) < 0 ||
+	if (local_path_check(&service->node, wanted->params.value[PARAM_LOCAL_PATH], wanted->id,
+			     e) < 0 ||
 	    check_topology(request->accessibility_requirements, &service->node, e) < 0)
 		return -1;
 	snprintf(wanted->node, sizeof(wanted->node), "%s", service->node.id);
@@ -100,8 +101,6 @@ static int take_request(const struct rpc_call *call, const Request *request,
 {
 	struct text_pair *pairs = NULL;
 	size_t count;
-	time_t now = time(NULL);
-	struct tm utc;
 
 	if (volume_id_from_name(request->name, wanted->id, e) < 0)
 		return -1;
@@ -124,8 +123,7 @@ static int take_request(const struct rpc_call *call, const Request *request,
 		return -1;
 
 	snprintf(wanted->name, sizeof(wanted->name), "%s", request->name);
-	gmtime_r(&now, &utc);
-	strftime(wanted->created, sizeof(wanted->created), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	clock_utc_text(wanted->created);
 	return 0;
 }
 
@@ -161,25 +159,33 @@ static int check_known(const struct csi_service *service, const Request *request
 	auto_record struct volume_record beside = { 0 };
 	bool formatted = known->state == VOLUME_FORMATTING || known->state == VOLUME_FORMATTED;
 
-	if (known->state == VOLUME_DELETING)
-		return 0; /* an unfinished deletion, which local_create() finishes */
 	if (check_existing(request, known, wanted, e) < 0)
 		return -1;
-	if (!formatted || local_load(&service->node, known->params.value[PARAM_LOCAL_PATH],
-				     known->id, &beside, e) == 0)
+	if (!formatted)
 		return 0;
+	if (local_load(&service->node, known->params.value[PARAM_LOCAL_PATH], known->id, &beside,
+		       e) == 0)
+		return local_check_known(known, &beside, e);
 	if (e->code == ERR_NOT_FOUND)
 		e->code = ERR_FAILED_PRECONDITION;
 	return err_wrap(e, "volume '%s' was formatted, but its data cannot be found", known->id);
 }
 
-/* The store first: what a crash leaves behind is then known, and found by the next call. */
+/*
+ * The store first: what a crash leaves behind is then known, and found by the next call. Data that
+ * outlived a lost store are known by their own record: nothing else is written about them.
+ */
 static int announce(const struct csi_service *service, const struct volume_record *wanted,
 		    struct err *e)
 {
 	const char *local_path = wanted->params.value[PARAM_LOCAL_PATH];
+	auto_record struct volume_record beside = { 0 };
 	uint64_t free_bytes;
 
+	if (local_load(&service->node, local_path, wanted->id, &beside, e) == 0)
+		return 0;
+	if (e->code != ERR_NOT_FOUND)
+		return -1;
 	if (local_free_bytes(&service->node, local_path, &free_bytes, e) < 0)
 		return -1;
 	if (wanted->capacity_bytes > free_bytes)
@@ -222,19 +228,30 @@ static int ensure_volume(const struct rpc_call *call, const Request *request,
 			       wanted->id);
 	if (backend == BACKEND_S3)
 		return ensure_s3(call, request, is_known ? &known : NULL, wanted, ret_made, e);
+	/* An unfinished deletion: nobody may find the old data under the new name. */
+	if (is_known && known.state == VOLUME_DELETING) {
+		if (csi_delete_local(service, &known, e) < 0)
+			return err_wrap(e, "cannot finish the deletion of the earlier volume '%s'",
+					wanted->id);
+		is_known = false;
+	}
 	if (is_known ? check_known(service, request, &known, wanted, e) < 0
 		     : announce(service, wanted, e) < 0)
 		return -1;
 	if (local_create(&service->node, wanted, ret_made, e) < 0) {
-		if (!is_known && store_remove(service->store, wanted->id, &ignored) < 0)
+		/* A disk that was too full may never have room: then nothing may stay behind. */
+		bool ghost = !is_known ||
+			     (known.state == VOLUME_RESERVED && e->code == ERR_RESOURCE_EXHAUSTED);
+
+		if (ghost && store_remove(service->store, wanted->id, &ignored) < 0)
 			log_warn("cannot take back the record of a failed create",
 				 KV("volume", wanted->id), KV("error", ignored.msg));
 		return -1;
 	}
-	/* Data of this name may have outlived a lost store: then its own record counts. */
 	if (check_existing(request, ret_made, wanted, e) < 0)
 		return -1;
-	return csi_mirror_record(service, is_known ? &known : wanted, ret_made, e);
+	return is_known ? csi_mirror_record(service, &known, ret_made, e)
+			: store_put(service->store, ret_made, e);
 }
 
 int controller_create_volume(struct rpc_call *call, struct err *e)

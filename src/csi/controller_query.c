@@ -40,14 +40,55 @@ int controller_get_capabilities(struct rpc_call *call, struct err *e)
 	return rpc_call_reply(call, &reply.base, e);
 }
 
-/* NULL when everything that is asked for is supported, else why not (in e). */
+static bool differs(const char *key, struct err *e)
+{
+	err_set(e, ERR_INVALID_ARGUMENT, "the volume was created with another '%s'", key);
+	return false;
+}
+
+/* A class need not say the file system, which may come with the capability. */
+static bool same_parameters(const Csi__V1__ValidateVolumeCapabilitiesRequest *request,
+			    const struct volume_record *record, struct err *e)
+{
+	void *const *entries = (void *const *)request->parameters;
+	auto_params struct params params = { 0 };
+	auto_free struct text_pair *pairs = NULL;
+	size_t count;
+
+	if (request->n_parameters == 0)
+		return true;
+	if (request_pairs(entries, request->n_parameters, &pairs, &count, e) < 0 ||
+	    params_parse(pairs, count, &params, e) < 0)
+		return false;
+	if (!request_map_value(entries, count, "fsType") &&
+	    !request_map_value(entries, count, "csi.storage.k8s.io/fstype"))
+		params_set(&params, PARAM_FS_TYPE, record->params.value[PARAM_FS_TYPE]);
+	const char *difference = params_difference(&params, &record->params);
+	return difference ? differs(difference, e) : true;
+}
+
+/* Sidecars add keys of their own to a volume context; those that are ours must be the volume's. */
+static bool same_context(const Csi__V1__ValidateVolumeCapabilitiesRequest *request,
+			 const struct volume_record *record, struct err *e)
+{
+	void *const *entries = (void *const *)request->volume_context;
+
+	for (int i = 0; i < PARAM_COUNT; i++) {
+		const char *given =
+			request_map_value(entries, request->n_volume_context, param_rules[i].key);
+		const char *ours = record->params.value[i];
+
+		if (given && (!ours || strcmp(given, ours) != 0))
+			return differs(param_rules[i].key, e);
+	}
+	return true;
+}
+
+/* Whether everything that is asked for is supported, else why not (in e). */
 static bool all_supported(const Csi__V1__ValidateVolumeCapabilitiesRequest *request,
 			  const struct volume_record *record, struct err *e)
 {
-	auto_params struct params params = { 0 };
-	struct text_pair *pairs = NULL;
 	struct capability capability;
-	size_t count;
 
 	for (size_t i = 0; i < request->n_volume_capabilities; i++)
 		if (request_capability(request->volume_capabilities[i],
@@ -55,22 +96,7 @@ static bool all_supported(const Csi__V1__ValidateVolumeCapabilitiesRequest *requ
 		    capability_fits(&capability, record->block, params_fs_type(&record->params),
 				    e) < 0)
 			return false;
-	if (request->n_parameters == 0)
-		return true;
-	if (request_pairs((void *const *)request->parameters, request->n_parameters, &pairs, &count,
-			  e) < 0)
-		return false;
-	int rc = params_parse(pairs, count, &params, e);
-	free(pairs);
-	if (rc < 0)
-		return false;
-	const char *difference = params_difference(&params, &record->params);
-	if (difference && strcmp(difference, "fsType") != 0) {
-		err_set(e, ERR_INVALID_ARGUMENT, "the volume was created with another '%s'",
-			difference);
-		return false;
-	}
-	return true;
+	return same_parameters(request, record, e) && same_context(request, record, e);
 }
 
 int controller_validate_capabilities(struct rpc_call *call, struct err *e)
@@ -131,6 +157,21 @@ int controller_get_volume(struct rpc_call *call, struct err *e)
 	return rpc_call_reply(call, &reply.base, e);
 }
 
+static int free_bytes(const struct csi_service *service, const struct params *params,
+		      uint64_t *ret_bytes, struct err *e)
+{
+	const char *local_path = params->value[PARAM_LOCAL_PATH];
+	struct err ignored;
+
+	*ret_bytes = INT64_MAX / 2; /* S3 has no end that we could see */
+	if (params_backend(params) == BACKEND_S3)
+		return 0;
+	*ret_bytes = 0; /* a class that may not lie on this node has no room here */
+	if (local_path_check(&service->node, local_path, NULL, &ignored) < 0)
+		return 0;
+	return local_free_bytes(&service->node, local_path, ret_bytes, e);
+}
+
 int controller_get_capacity(struct rpc_call *call, struct err *e)
 {
 	const Csi__V1__GetCapacityRequest *request =
@@ -154,13 +195,11 @@ int controller_get_capacity(struct rpc_call *call, struct err *e)
 				       params_backend(&kind.params), &capability, e) < 0)
 			return -1;
 		kind.block = capability.block;
+		if (*capability.fs_type)
+			params_set(&kind.params, PARAM_FS_TYPE, capability.fs_type);
 	}
-	if (params_backend(&kind.params) == BACKEND_S3) {
-		bytes = INT64_MAX / 2; /* S3 has no end that we could see */
-	} else if (local_free_bytes(&service->node, kind.params.value[PARAM_LOCAL_PATH], &bytes,
-				    e) < 0) {
+	if (free_bytes(service, &kind.params, &bytes, e) < 0)
 		return -1;
-	}
 	for (size_t i = 0;
 	     request->accessible_topology && i < request->accessible_topology->n_segments; i++) {
 		const Csi__V1__Topology__SegmentsEntry *segment =
@@ -171,7 +210,7 @@ int controller_get_capacity(struct rpc_call *call, struct err *e)
 			bytes = 0;
 	}
 	reply.available_capacity = (int64_t)bytes;
-	largest.value = (int64_t)bytes;
+	largest.value = (int64_t)(bytes < SIZE_LARGEST ? bytes : SIZE_LARGEST);
 	smallest.value = (int64_t)size_min(&kind);
 	reply.maximum_volume_size = &largest;
 	reply.minimum_volume_size = &smallest;

@@ -87,7 +87,7 @@ int node_get_volume_stats(struct rpc_call *call, struct err *e)
 		return -1;
 	if (!*request->volume_path)
 		return err_set(e, ERR_INVALID_ARGUMENT, "volume path is missing");
-	if (store_get(service->store, request->volume_id, &record, e) < 0 ||
+	if (csi_find_volume(service, request->volume_id, NULL, &record, e) < 0 ||
 	    local_usage(&service->node, &record, request->volume_path, &usage, e) < 0)
 		return -1;
 	fill_usage(&bytes, CSI__V1__VOLUME_USAGE__UNIT__BYTES, usage.total_bytes, usage.used_bytes,
@@ -119,7 +119,7 @@ int node_expand_volume(struct rpc_call *call, struct err *e)
 	if (!*request->volume_path)
 		return err_set(e, ERR_INVALID_ARGUMENT, "volume path is missing");
 	if (csi_lock_volume(service, request->volume_id, &lock, e) < 0 ||
-	    store_get(service->store, request->volume_id, &record, e) < 0)
+	    csi_find_volume(service, request->volume_id, NULL, &record, e) < 0)
 		return -1;
 	if (request->volume_capability &&
 	    (request_capability(request->volume_capability, BACKEND_LOCAL, &capability, e) < 0 ||
@@ -130,8 +130,7 @@ int node_expand_volume(struct rpc_call *call, struct err *e)
 	    size_of_grown(request->capacity_range, &record, &bytes, e) < 0)
 		return -1;
 	if (bytes > record.capacity_bytes &&
-	    (local_grow_image(&service->node, record.params.value[PARAM_LOCAL_PATH], record.id,
-			      bytes, &grown, e) < 0 ||
+	    (local_grow_image(&service->node, &record, bytes, &grown, e) < 0 ||
 	     store_put(service->store, &grown, e) < 0))
 		return -1;
 	if (local_node_expand(&service->node, &record, request->volume_path, &bytes, e) < 0)

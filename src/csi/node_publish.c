@@ -27,7 +27,10 @@ int node_publish_volume(struct rpc_call *call, struct err *e)
 	    request_capability(request->volume_capability, BACKEND_LOCAL, &publish.capability, e) <
 		    0 ||
 	    csi_lock_volume(service, request->volume_id, &lock, e) < 0 ||
-	    store_get(service->store, request->volume_id, &record, e) < 0)
+	    csi_find_volume(service, request->volume_id,
+			    request_map_value((void *const *)request->volume_context,
+					      request->n_volume_context, "local-path"),
+			    &record, e) < 0)
 		return -1;
 	publish.record = &record;
 	if (local_publish(&service->node, &publish, e) < 0)

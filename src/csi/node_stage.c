@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "csi/request.h"
 #include "csi/s3.h"
 #include "csi/service.h"
@@ -22,11 +23,14 @@ static int find_params(const Request *request, const struct csi_service *service
 
 	if (store_get(service->store, request->volume_id, known, e) == 0) {
 		params_copy(&known->params, &stage->params);
+		stage->known = known;
+		if (known->state == VOLUME_DELETING)
+			return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' is being deleted",
+				       known->id);
 		return 0;
 	}
 	if (e->code != ERR_NOT_FOUND)
 		return -1;
-	stage->may_adopt = true;
 	return request_pairs((void *const *)request->volume_context, request->n_volume_context,
 			     &pairs, &count, e) < 0
 		       ? -1
@@ -69,6 +73,15 @@ static int find_passphrase(const struct rpc_call *call, const struct params *par
 	return 0;
 }
 
+/* The passphrase that this one replaces: '{key}-previous', absent or empty outside of a change. */
+static const struct secret *find_previous(const struct rpc_call *call, const struct params *params)
+{
+	auto_free char *key = xasprintf("%s-previous", params->value[PARAM_PASSPHRASE_KEY]);
+	const struct secret *previous = rpc_call_secret(call, key);
+
+	return previous && secret_size(previous) ? previous : NULL;
+}
+
 int node_stage_volume(struct rpc_call *call, struct err *e)
 {
 	const Request *request = (const Request *)call->request;
@@ -94,9 +107,12 @@ int node_stage_volume(struct rpc_call *call, struct err *e)
 	if (rc == 0)
 		rc = check_node(request, service, &known, e);
 	if (rc == 0)
-		rc = local_path_check(&service->node, stage.params.value[PARAM_LOCAL_PATH], e);
+		rc = local_path_check(&service->node, stage.params.value[PARAM_LOCAL_PATH],
+				      request->volume_id, e);
 	if (rc == 0)
 		rc = find_passphrase(call, &stage.params, &stage.passphrase, e);
+	if (rc == 0)
+		stage.previous = find_previous(call, &stage.params);
 	if (rc == 0)
 		rc = local_stage(&service->node, stage.params.value[PARAM_LOCAL_PATH], &stage, &now,
 				 e);

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #define DEFAULT_BYTES (1ull << 30)
-#define LARGEST_BYTES (8ull << 50) /* above it ext4 and the loop device end anyway */
 #define SECTOR_BYTES 4096ull
 
 uint64_t size_min(const struct volume_record *record)
@@ -23,7 +22,7 @@ static int check_range(const Csi__V1__CapacityRange *range, struct err *e)
 		return err_set(e, ERR_INVALID_ARGUMENT,
 			       "capacity limit of %" PRId64 " bytes is below the required %" PRId64,
 			       range->limit_bytes, range->required_bytes);
-	if ((uint64_t)range->required_bytes > LARGEST_BYTES)
+	if ((uint64_t)range->required_bytes > SIZE_LARGEST)
 		return err_set(e, ERR_OUT_OF_RANGE, "a volume of %" PRId64 " bytes is too large",
 			       range->required_bytes);
 	return 0;
@@ -85,10 +84,9 @@ int size_of_grown(const Csi__V1__CapacityRange *range, const struct volume_recor
 	if (check_range(range, e) < 0)
 		return -1;
 	bytes = round_up((uint64_t)range->required_bytes);
-	if (bytes <= record->capacity_bytes) {
-		*ret_bytes = record->capacity_bytes;
-		return 0;
-	}
+	/* Nothing shrinks: a smaller request is met by what is there, a smaller limit is not. */
+	if (bytes < record->capacity_bytes)
+		bytes = record->capacity_bytes;
 	if (check_limit(range, bytes, e) < 0)
 		return -1;
 	*ret_bytes = bytes;

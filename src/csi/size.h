@@ -9,6 +9,9 @@
 #include "gen/csi.pb-c.h"
 #include "volume/record.h"
 
+/* Bytes of the largest volume: above it ext4 and the loop device end anyway. */
+#define SIZE_LARGEST (8ull << 50)
+
 /* The smallest volume of this kind, in bytes. */
 uint64_t size_min(const struct volume_record *record);
 

@@ -6,20 +6,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/lock.h"
 #include "base/log.h"
 #include "ctl/ctl.h"
 #include "ctl/node.h"
 #include "engine/s3.h"
 #include "volume/s3_layout.h"
 
-static int open_volume(const struct ctl *ctl, const char *command, int count, char *words[],
-		       struct ctl_node *node, struct volume_record *record, struct err *e)
+static int open_volume(const struct ctl *ctl, char *words[], struct ctl_node *node,
+		       struct volume_record *record, struct err *e)
 {
-	if (count != 1)
-		return err_set(e, ERR_INVALID_ARGUMENT, "`lcw volume %s` takes one volume id",
-			       command);
 	if (volume_id_check(words[0], e) < 0 || ctl_node_open(ctl, node, e) < 0 ||
 	    store_get(node->store, words[0], record, e) < 0)
 		return -1;
@@ -29,13 +24,13 @@ static int open_volume(const struct ctl *ctl, const char *command, int count, ch
 }
 
 /* The specification's commands, but every secret is asked for and goes through a pipe. */
-int ctl_volume_access(const struct ctl *ctl, int count, char *words[], struct err *e)
+int ctl_volume_access(const struct ctl *ctl, char *words[], struct err *e)
 {
 	auto_ctl_node struct ctl_node node = CTL_NODE_NONE;
 	auto_record struct volume_record record = { 0 };
 	const struct params *params = &record.params;
 
-	if (open_volume(ctl, "external-access", count, words, &node, &record, e) < 0)
+	if (open_volume(ctl, words, &node, &record, e) < 0)
 		return -1;
 	auto_free char *prefix = s3_prefix_of(params, record.id);
 	const char *salt = s3_salt_of(params, record.id);
@@ -64,13 +59,13 @@ int ctl_volume_access(const struct ctl *ctl, int count, char *words[], struct er
 	return CTL_OK;
 }
 
-int ctl_volume_release(const struct ctl *ctl, int count, char *words[], struct err *e)
+int ctl_volume_release(const struct ctl *ctl, char *words[], struct err *e)
 {
 	auto_ctl_node struct ctl_node node = CTL_NODE_NONE;
 	auto_record struct volume_record record = { 0 };
-	char lock_name[VOLUME_NAME_SIZE];
+	auto_close int lock = -1;
 
-	if (open_volume(ctl, "release", count, words, &node, &record, e) < 0)
+	if (open_volume(ctl, words, &node, &record, e) < 0)
 		return -1;
 	const char *holder = ctl->of_node ? ctl->of_node : record.node;
 	if (!*holder)
@@ -83,12 +78,8 @@ int ctl_volume_release(const struct ctl *ctl, int count, char *words[], struct e
 			       "what node '%s' has of volume '%s' and did not upload is lost with "
 			       "this: say --accept-loss if that node will never come back",
 			       holder, record.id);
-	volume_lock_name(record.id, lock_name);
-	auto_close int lock = lock_try(node.node.run_fd, lock_name);
-	if (lock < 0)
-		return err_set(e, ERR_ABORTED, "an operation on volume '%s' is running: try again",
-			       record.id);
-	if (s3_release(&node.node, &record, holder, e) < 0)
+	if (ctl_lock_volume(&node, record.id, &lock, e) < 0 ||
+	    s3_release(&node.node, &record, holder, e) < 0)
 		return -1;
 	if (strcmp(record.node, holder) == 0) {
 		*record.node = '\0';
@@ -116,7 +107,7 @@ static void show_progress(const struct s3_queue *queue, uint64_t most)
 	fflush(stdout);
 }
 
-int ctl_volume_drain(const struct ctl *ctl, int count, char *words[], struct err *e)
+int ctl_volume_drain(const struct ctl *ctl, char *words[], struct err *e)
 {
 	const struct timespec pause = { .tv_sec = 1 };
 	auto_ctl_node struct ctl_node node = CTL_NODE_NONE;
@@ -125,7 +116,7 @@ int ctl_volume_drain(const struct ctl *ctl, int count, char *words[], struct err
 	uint64_t most = 0;
 	int empty = 0;
 
-	if (open_volume(ctl, "drain", count, words, &node, &record, e) < 0)
+	if (open_volume(ctl, words, &node, &record, e) < 0)
 		return -1;
 	for (;;) {
 		if (s3_queue_look(&node.node, &record, &queue, e) < 0)

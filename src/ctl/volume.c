@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -55,7 +56,7 @@ static bool list_one(struct store *store, const struct node *node, const char *i
 	return true;
 }
 
-int ctl_volume_list(const struct ctl *ctl, int count, char *words[], struct err *e)
+int ctl_volume_list(const struct ctl *ctl, char *words[], struct err *e)
 {
 	auto_ctl_node struct ctl_node node = CTL_NODE_NONE;
 	char **ids = NULL;
@@ -63,17 +64,18 @@ int ctl_volume_list(const struct ctl *ctl, int count, char *words[], struct err 
 	bool more, all = true;
 
 	(void)words;
-	if (count != 0)
-		return err_set(e, ERR_INVALID_ARGUMENT, "`lcw volume list` takes no names");
 	if (ctl_node_open(ctl, &node, e) < 0 ||
 	    store_list(node.store, "", 0, &ids, &id_count, &more, e) < 0)
 		return -1;
-	auto_json json_t *list = ctl->json ? json_array() : NULL;
-	if (!list)
+	auto_json json_t *list = ctl->output == CTL_JSON ? json_array() : NULL;
+	if (ctl->output == CTL_TABLE)
 		printf("%-44s %-10s %-6s %14s %-16s %s\n", "VOLUME", "STATE", "TYPE", "BYTES",
 		       "NODE", "CONDITION");
 	for (size_t i = 0; i < id_count; i++)
-		all = list_one(node.store, &node.node, ids[i], list) && all;
+		if (ctl->output == CTL_NAME)
+			puts(ids[i]);
+		else
+			all = list_one(node.store, &node.node, ids[i], list) && all;
 	store_ids_free(ids, id_count);
 	if (list) {
 		auto_free char *text = json_text(list);
@@ -82,28 +84,44 @@ int ctl_volume_list(const struct ctl *ctl, int count, char *words[], struct err 
 	return all ? CTL_OK : CTL_FAILED;
 }
 
-int ctl_volume_show(const struct ctl *ctl, int count, char *words[], struct err *e)
+/* When the passphrase was set, and how many days ago. */
+static void key_age(const struct volume_record *record, char ret_text[96])
+{
+	struct tm utc = { 0 };
+
+	if (!strptime(record->key_changed, "%Y-%m-%dT%H:%M:%SZ", &utc)) {
+		snprintf(ret_text, 96, "set at an unknown time");
+		return;
+	}
+	long days = (long)((time(NULL) - timegm(&utc)) / (24 * 60 * 60));
+	snprintf(ret_text, 96, "set %s (%ld day%s ago)%s", record->key_changed, days,
+		 days == 1 ? "" : "s", record->key_changing ? ", being changed" : "");
+}
+
+int ctl_volume_show(const struct ctl *ctl, char *words[], struct err *e)
 {
 	auto_ctl_node struct ctl_node node = CTL_NODE_NONE;
 	auto_record struct volume_record record = { 0 };
 	struct condition condition;
+	bool stored;
 
-	if (count != 1)
-		return err_set(e, ERR_INVALID_ARGUMENT, "`lcw volume show` takes one volume id");
-	if (volume_id_check(words[0], e) < 0 || ctl_node_open(ctl, &node, e) < 0 ||
-	    store_get(node.store, words[0], &record, e) < 0)
+	if (ctl_node_open(ctl, &node, e) < 0 ||
+	    ctl_find_volume(ctl, &node, words[0], &record, &stored, e) < 0)
 		return -1;
 	condition_look(&node.node, &record, &condition);
-	if (ctl->json) {
+	if (ctl->output == CTL_JSON) {
 		auto_json json_t *volume = volume_json(&record, &condition);
 		auto_free char *text = json_text(volume);
 		fputs(text, stdout);
 		return CTL_OK;
 	}
+	char age[96];
+
+	key_age(&record, age);
 	printf("volume     %s\nstate      %s\ntype       %s\nbytes      %" PRIu64
-	       "\nnode       %s\nLUKS UUID  %s\ncreated    %s\ncondition  %s%s\n",
+	       "\nnode       %s\nLUKS UUID  %s\ncreated    %s\nkey        %s\ncondition  %s%s\n",
 	       record.id, volume_state_name(record.state), type_of(&record), record.capacity_bytes,
-	       record.node, record.luks_uuid, record.created,
+	       record.node, record.luks_uuid, record.created, age,
 	       condition.abnormal ? "ABNORMAL: " : "", condition.message);
 	for (int i = 0; i < PARAM_COUNT; i++)
 		if (record.params.value[i])

@@ -7,9 +7,8 @@
 #include "base/cleanup.h"
 #include "engine/local_mapping.h"
 #include "engine/local_mount.h"
-#include "sys/image.h"
 
-/* The mount of the volume at this path; any of its mounts serves to grow the file system. */
+/* CSI: a volume path where the volume is not published is NOT_FOUND. */
 static int check_volume_path(const struct target *target, const struct volume_record *record,
 			     const struct dm_info *mapping, struct err *e)
 {
@@ -34,13 +33,16 @@ int local_node_expand(const struct node *node, const struct volume_record *recor
 	struct stat image;
 	bool active;
 
-	if (target_parse(&node->kubelet, volume_path, "volume path", &target, e) < 0 ||
+	if ((volume_path &&
+	     target_parse(&node->kubelet, volume_path, "volume path", &target, e) < 0) ||
 	    local_volume_open(node, record->params.value[PARAM_LOCAL_PATH], record->id, false,
 			      &volume, e) < 0)
 		return -1;
 	if (volume.dir_fd < 0)
-		return err_set(e, ERR_NOT_FOUND, "the folder '%s' is missing", volume.path);
-	if (image_open(volume.dir_fd, volume.image, O_RDONLY, &image_fd, e) < 0)
+		return err_set(e, ERR_FAILED_PRECONDITION, "the folder '%s' is missing",
+			       volume.path);
+	if (local_volume_lock(&volume, e) < 0 ||
+	    local_image_open(&volume, O_RDONLY, &image_fd, e) < 0)
 		return -1;
 	if (fstat(image_fd, &image) < 0)
 		return err_sys(e, errno, "cannot look at '%s/%s'", volume.path, volume.image);
@@ -50,12 +52,12 @@ int local_node_expand(const struct node *node, const struct volume_record *recor
 		return err_set(e, ERR_NOT_FOUND,
 			       "volume '%s' is not staged on node '%s': it grows when it is staged",
 			       record->id, node->id);
-	if (!record->block && check_volume_path(&target, record, &mapping, e) < 0)
+	if (volume_path && !record->block && check_volume_path(&target, record, &mapping, e) < 0)
 		return -1;
 	if (local_grow_mapping(record->data_offset_bytes, (uint64_t)image.st_size, &mapping,
 			       volume.mapping, e) < 0)
 		return -1;
-	if (!record->block && local_grow_fs(record, &mapping, target.path, e) < 0)
+	if (!record->block && local_grow_fs(record, &mapping, e) < 0)
 		return -1;
 	*ret_bytes = mapping.size_bytes;
 	return 0;

@@ -11,7 +11,10 @@
 #include "base/hash.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "engine/local_backup.h"
+#include "sys/fs_super.h"
 #include "sys/image.h"
+#include "sys/luks_header.h"
 #include "sys/probe.h"
 
 enum { KDF_SLOTS = 2, KDF_WAIT_MS = 5 * 60 * 1000 };
@@ -44,40 +47,56 @@ static int refuse_found(const struct local_volume *volume, const struct probe *f
 		       *found->uuid ? " with UUID " : "", found->uuid);
 }
 
+static int check_zero(const struct local_volume *volume, int image_fd, uint64_t from,
+		      const char *state, struct err *e)
+{
+	bool zero;
+
+	if (image_is_zero(image_fd, from, &zero, e) < 0)
+		return -1;
+	if (!zero)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "'%s/%s' %s, but is not blank: it holds data of unknown kind and "
+			       "is not formatted",
+			       volume->path, volume->image, state);
+	return 0;
+}
+
 static int check_blank(const struct local_volume *volume, int image_fd, struct err *e)
 {
 	struct probe found;
-	bool zero;
 
 	if (probe_fd(image_fd, volume->image, &found, e) < 0)
 		return -1;
 	if (found.kind == PROBE_KNOWN)
 		return refuse_found(volume, &found, "be blank", e);
-	if (image_is_zero(image_fd, LUKS_HEADER_BYTES, &zero, e) < 0)
-		return -1;
-	if (!zero)
-		return err_set(
-			e, ERR_FAILED_PRECONDITION,
-			"'%s/%s' was never formatted, but is not blank: it holds data of unknown "
-			"kind and is not formatted",
-			volume->path, volume->image);
-	return 0;
+	return check_zero(volume, image_fd, 0, "was never formatted", e);
 }
 
 /* A crash while formatting leaves anything between nothing and a whole header of ours. */
 static int check_half_formatted(const struct local_volume *volume,
-				const struct volume_record *record, int image_fd, struct err *e)
+				const struct volume_record *record, int image_fd,
+				enum header_plan *ret_plan, struct err *e)
 {
+	struct luks_header header;
+	enum luks_probe kind;
 	struct probe found;
 
+	if (luks_header_read(image_fd, &kind, &header, e) == 0 && kind == LUKS_PRESENT &&
+	    strcmp(header.uuid, record->luks_uuid) == 0) {
+		*ret_plan = HEADER_COMPLETE;
+		return 0;
+	}
 	if (probe_fd(image_fd, volume->image, &found, e) < 0)
 		return -1;
-	if (found.kind == PROBE_BLANK)
-		return 0;
-	if (strcmp(found.type, "crypto_LUKS") == 0 &&
-	    (!*found.uuid || strcmp(found.uuid, record->luks_uuid) == 0))
-		return 0;
-	return refuse_found(volume, &found, "hold the unfinished LUKS header of this volume", e);
+	if (found.kind != PROBE_BLANK &&
+	    (strcmp(found.type, "crypto_LUKS") != 0 ||
+	     (*found.uuid && strcmp(found.uuid, record->luks_uuid) != 0)))
+		return refuse_found(volume, &found,
+				    "hold the unfinished LUKS header of this volume", e);
+	*ret_plan = HEADER_MAKE;
+	return check_zero(volume, image_fd, record->data_offset_bytes,
+			  "was never formatted to the end", e);
 }
 
 static int check_header(const struct local_volume *volume, const struct volume_record *record,
@@ -106,14 +125,16 @@ static int check_header(const struct local_volume *volume, const struct volume_r
 }
 
 int local_format_check(const struct local_volume *volume, const struct volume_record *record,
-		       int image_fd, struct err *e)
+		       int image_fd, enum header_plan *ret_plan, struct err *e)
 {
 	switch (record->state) {
 	case VOLUME_RESERVED:
+		*ret_plan = HEADER_MAKE;
 		return check_blank(volume, image_fd, e);
 	case VOLUME_FORMATTING:
-		return check_half_formatted(volume, record, image_fd, e);
+		return check_half_formatted(volume, record, image_fd, ret_plan, e);
 	case VOLUME_FORMATTED:
+		*ret_plan = HEADER_OPEN;
 		return check_header(volume, record, image_fd, e);
 	case VOLUME_DELETING:
 		break;
@@ -121,13 +142,11 @@ int local_format_check(const struct local_volume *volume, const struct volume_re
 	return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' is being deleted", volume->id);
 }
 
-int local_format_luks(const struct local_volume *volume, struct volume_record *record,
-		      const struct loop *loop, const struct secret *passphrase, struct err *e)
+static int make_header(const struct local_volume *volume, struct volume_record *record,
+		       const struct loop *loop, const struct secret *passphrase, struct err *e)
 {
 	struct luks_params params;
 
-	if (record->state == VOLUME_FORMATTED)
-		return 0;
 	if (record->state == VOLUME_RESERVED) {
 		record->state = VOLUME_FORMATTING;
 		uuid_random(record->luks_uuid);
@@ -138,6 +157,44 @@ int local_format_luks(const struct local_volume *volume, struct volume_record *r
 	}
 	params_luks(&record->params, &params);
 	return luks_format(loop->path, record->luks_uuid, &params, passphrase, e);
+}
+
+static int open_header(const struct local_volume *volume, const struct volume_record *record,
+		       const struct loop *loop, const struct secret *passphrase, struct err *e)
+{
+	bool discard = params_flag(&record->params, PARAM_LUKS_DISCARD);
+
+	if (luks_open(loop->path, volume->mapping, discard, false, passphrase, e) == 0)
+		return 0;
+	/* The name may be taken by what a killed worker left behind. */
+	if (e->sys != EEXIST)
+		return -1;
+	return dm_remove_unfinished(volume->mapping, e) < 0
+		       ? -1
+		       : luks_open(loop->path, volume->mapping, discard, false, passphrase, e);
+}
+
+int local_format_open(const struct node *node, const struct local_volume *volume,
+		      struct volume_record *record, const struct loop *loop, int image_fd,
+		      enum header_plan plan, const struct secret *passphrase, struct err *e)
+{
+	auto_close int slot = -1;
+
+	if (local_kdf_slot(node, &slot, e) < 0 ||
+	    (plan == HEADER_MAKE && make_header(volume, record, loop, passphrase, e) < 0))
+		return -1;
+	if (open_header(volume, record, loop, passphrase, e) == 0)
+		return 0;
+	if (plan != HEADER_COMPLETE || e->code != ERR_PERMISSION_DENIED || e->sys != ENOENT)
+		return local_passphrase_error(volume->id, e);
+	/* No keyslot: killed between the header and its first key, so nobody ever wrote here. */
+	if (check_zero(volume, image_fd, record->data_offset_bytes,
+		       "has a LUKS header without a key", e) < 0 ||
+	    make_header(volume, record, loop, passphrase, e) < 0)
+		return -1;
+	return open_header(volume, record, loop, passphrase, e) < 0
+		       ? local_passphrase_error(volume->id, e)
+		       : 0;
 }
 
 /*
@@ -156,13 +213,19 @@ static int learn_fs_type(const struct local_volume *volume, struct volume_record
 	return local_record_write(volume, record, e);
 }
 
-static int probe_mapping(const struct dm_info *mapping, struct probe *ret_found, struct err *e)
+int local_format_learn(const struct local_volume *volume, struct volume_record *record,
+		       const struct dm_info *mapping, struct err *e)
 {
-	auto_close int fd = open(mapping->path, O_RDONLY | O_CLOEXEC);
+	struct probe found;
 
+	if (record->block)
+		return 0;
+	auto_close int fd = open(mapping->path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, errno, "cannot open '%s'", mapping->path);
-	return probe_fd(fd, mapping->path, ret_found, e);
+	return probe_fd(fd, mapping->path, &found, e) < 0
+		       ? -1
+		       : learn_fs_type(volume, record, &found, e);
 }
 
 static bool is_of_type(const struct probe *found, enum fs_type type)
@@ -170,47 +233,66 @@ static bool is_of_type(const struct probe *found, enum fs_type type)
 	return found->kind == PROBE_KNOWN && strcmp(found->type, fs_type_name(type)) == 0;
 }
 
-static int check_fs(const struct local_volume *volume, const struct volume_record *record,
-		    const struct dm_info *mapping, const struct probe *found, struct err *e)
+static int check_fs(const struct local_volume *volume, struct volume_record *record,
+		    const struct dm_info *mapping, int fd, struct err *e)
 {
 	enum fs_type type = params_fs_type(&record->params);
+	struct probe found;
 
-	if (is_of_type(found, type))
+	if (probe_fd_type(fd, mapping->path, fs_type_name(type), &found, e) < 0)
+		return -1;
+	if (is_of_type(&found, type))
+		return fs_check(mapping->path, type, e);
+	if (probe_fd(fd, mapping->path, &found, e) < 0 ||
+	    learn_fs_type(volume, record, &found, e) < 0)
+		return -1;
+	type = params_fs_type(&record->params);
+	if (is_of_type(&found, type))
 		return fs_check(mapping->path, type, e);
 	return err_set(
 		e, ERR_FAILED_PRECONDITION,
 		"volume '%s' should hold a '%s' file system, but '%s' was found on '%s': it is not "
 		"formatted; check the disk below",
 		volume->id, fs_type_name(type),
-		found->kind == PROBE_KNOWN ? found->type : "nothing known", mapping->path);
+		found.kind == PROBE_KNOWN ? found.type : "nothing known", mapping->path);
 }
 
 static int make_fs(const struct local_volume *volume, const struct volume_record *record,
-		   const struct dm_info *mapping, const struct probe *found, struct err *e)
+		   const struct dm_info *mapping, int fd, struct err *e)
 {
 	enum fs_type type = params_fs_type(&record->params);
+	struct probe found;
+	bool whole = false;
 
-	if (found->kind == PROBE_KNOWN && !is_of_type(found, type))
-		return refuse_found(volume, found, "hold no file system yet", e);
-	return fs_make(mapping->path, type, record->fs_uuid, e);
+	if (probe_fd(fd, mapping->path, &found, e) < 0)
+		return -1;
+	if (found.kind == PROBE_KNOWN &&
+	    (!is_of_type(&found, type) || strcmp(found.uuid, record->fs_uuid) != 0))
+		return refuse_found(volume, &found, "hold no file system yet", e);
+	if (found.kind == PROBE_KNOWN && fs_super_is_whole(mapping->path, type, &whole, e) < 0)
+		return -1;
+	/* Killed between the file system and FORMATTED; or the record is older than the data. */
+	return whole ? fs_check(mapping->path, type, e)
+		     : fs_make(mapping->path, type, record->fs_uuid, e);
 }
 
 int local_format_fs(const struct local_volume *volume, struct volume_record *record,
 		    const struct dm_info *mapping, struct err *e)
 {
-	struct probe found;
+	auto_close int fd = -1;
 
 	if (!record->block) {
-		if (probe_mapping(mapping, &found, e) < 0 ||
-		    learn_fs_type(volume, record, &found, e) < 0)
-			return -1;
+		fd = open(mapping->path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return err_sys(e, errno, "cannot open '%s'", mapping->path);
 		if (record->state == VOLUME_FORMATTED)
-			return check_fs(volume, record, mapping, &found, e);
-		if (make_fs(volume, record, mapping, &found, e) < 0)
+			return check_fs(volume, record, mapping, fd, e);
+		if (make_fs(volume, record, mapping, fd, e) < 0)
 			return -1;
 	}
 	if (record->state == VOLUME_FORMATTED)
 		return 0;
+	local_backup_renew(volume, record);
 	record->state = VOLUME_FORMATTED;
 	return local_record_write(volume, record, e);
 }

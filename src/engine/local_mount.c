@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "sys/loop.h"
 #include "sys/mount.h"
+#include "sys/mount_flags.h"
 
 bool local_mount_is_of(const struct mount_entry *mount, const struct dm_info *mapping, bool block)
 {
@@ -32,7 +33,8 @@ static int refuse_mount(const struct target *target, const struct mount_entry *m
 		target->path, mount->source, mount->type);
 }
 
-int local_mount_precheck(const struct target *target, struct err *e)
+int local_mount_precheck(const struct target *target, const struct dm_info *mapping,
+			 const struct capability *capability, struct err *e)
 {
 	auto_mount_table struct mount_table mounts = { 0 };
 	auto_close int fd = -1;
@@ -40,9 +42,16 @@ int local_mount_precheck(const struct target *target, struct err *e)
 	if (mount_table_read(&mounts, e) < 0)
 		return -1;
 	const struct mount_entry *mount = mount_table_at(&mounts, target->path);
-	if (mount && strncmp(mount->source, "/dev/", 5) != 0)
+	if (!mount)
+		return target_open(target, TARGET_DIRECTORY, &fd, e);
+	if (!mapping || !local_mount_is_of(mount, mapping, false))
 		return refuse_mount(target, mount, e);
-	return mount ? 0 : target_open(target, TARGET_DIRECTORY, &fd, e);
+	if (!mount_flags_match(capability->flags, capability->flag_count, mount->options))
+		return err_set(e, ERR_ALREADY_EXISTS,
+			       "the volume is staged at '%s' with other mount flags ('%s'): "
+			       "unstage it first",
+			       target->path, mount->options);
+	return 0;
 }
 
 int local_grow_mapping(uint64_t data_offset_bytes, uint64_t image_bytes, struct dm_info *mapping,
@@ -70,15 +79,38 @@ int local_grow_mapping(uint64_t data_offset_bytes, uint64_t image_bytes, struct 
 	return 0;
 }
 
-int local_grow_fs(const struct volume_record *record, const struct dm_info *mapping,
-		  const char *mount_path, struct err *e)
+static const struct mount_entry *writable_mount(const struct mount_table *mounts,
+						const struct dm_info *mapping)
 {
+	for (size_t i = 0; i < mounts->count; i++) {
+		const struct mount_entry *mount = &mounts->entries[i];
+
+		if (local_mount_is_of(mount, mapping, false) &&
+		    !mount_has_option(mount->options, "ro") &&
+		    !mount_has_option(mount->super_options, "ro") &&
+		    mount_table_at(mounts, mount->target) == mount)
+			return mount;
+	}
+	return NULL;
+}
+
+int local_grow_fs(const struct volume_record *record, const struct dm_info *mapping, struct err *e)
+{
+	auto_mount_table struct mount_table mounts = { 0 };
 	enum fs_type type = params_fs_type(&record->params);
 	bool behind;
 
-	if (fs_needs_grow(mapping->path, type, mount_path, mapping->size_bytes, &behind, e) < 0)
+	if (mount_table_read(&mounts, e) < 0)
 		return -1;
-	return behind ? fs_grow(mapping->path, type, mount_path, e) : 0;
+	const struct mount_entry *mount = writable_mount(&mounts, mapping);
+	if (!mount) {
+		log_warn("mounted read-only: its file system grows when it is next staged writable",
+			 KV("volume", record->id));
+		return 0;
+	}
+	if (fs_needs_grow(mapping->path, type, mount->target, mapping->size_bytes, &behind, e) < 0)
+		return -1;
+	return behind ? fs_grow(mapping->path, type, mount->target, e) : 0;
 }
 
 static bool is_read_only(int fd)
@@ -164,7 +196,7 @@ int local_mount_ensure(const struct volume_record *record, const struct dm_info 
 	*ret_mounted = !mount;
 
 	if (verify(target, mapping, fs_type_name(params_fs_type(&record->params)), e) == 0 &&
-	    local_grow_fs(record, mapping, target->path, e) == 0 &&
+	    local_grow_fs(record, mapping, e) == 0 &&
 	    local_permissions(&record->params, capability, target->path, e) == 0)
 		return 0;
 	if (*ret_mounted && mount_remove(target->path, &ignored) < 0)

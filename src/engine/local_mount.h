@@ -6,16 +6,23 @@
 #include "engine/local_volume.h"
 #include "sys/mountinfo.h"
 
-/* The staging path is a directory and, if something is mounted there, it is a mapping's mount. */
-int local_mount_precheck(const struct target *target, struct err *e) MUST_CHECK;
+/*
+ * The staging path is a directory; a mount there is this volume's (mapping NULL: it is not open)
+ * and has the flags of the capability (ALREADY_EXISTS). FAILED_PRECONDITION otherwise.
+ */
+int local_mount_precheck(const struct target *target, const struct dm_info *mapping,
+			 const struct capability *capability, struct err *e) MUST_CHECK;
 
 /* The mapping to the size of the image (image_bytes - offset); mapping->size_bytes is renewed. */
 int local_grow_mapping(uint64_t data_offset_bytes, uint64_t image_bytes, struct dm_info *mapping,
 		       const char *name, struct err *e) MUST_CHECK;
 
-/* The mounted file system to the size of its mapping. */
+/*
+ * The mounted file system to the size of its mapping, through a mount of it that is writable. One
+ * that is mounted read-only everywhere grows when it is next staged: a warning says so.
+ */
 int local_grow_fs(const struct volume_record *record, const struct dm_info *mapping,
-		  const char *mount_path, struct err *e) MUST_CHECK;
+		  struct err *e) MUST_CHECK;
 
 /*
  * Mounts at the staging path, unless it is mounted there, and verifies the mount in mountinfo:

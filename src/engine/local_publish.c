@@ -10,10 +10,13 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "engine/local_mapping.h"
 #include "engine/local_mount.h"
-#include "sys/image.h"
 #include "sys/mount.h"
+
+/* At the end of the root of a bind mount whose file is gone (proc_pid_mountinfo(5)). */
+#define DELETED "//deleted"
 
 /* The active mapping of the record, proven to be ours. */
 static int find_mapping(const struct node *node, const struct volume_record *record,
@@ -29,7 +32,7 @@ static int find_mapping(const struct node *node, const struct volume_record *rec
 	if (volume.dir_fd < 0)
 		return err_set(e, ERR_FAILED_PRECONDITION, "the folder '%s' is missing",
 			       volume.path);
-	if (image_open(volume.dir_fd, volume.image, O_RDONLY, &image_fd, e) < 0)
+	if (local_image_open(&volume, O_RDONLY, &image_fd, e) < 0)
 		return -1;
 	if (fstat(image_fd, &image) < 0)
 		return err_sys(e, errno, "cannot look at '%s/%s'", volume.path, volume.image);
@@ -55,7 +58,26 @@ static bool is_ours(const struct publication *p, const struct mount_entry *mount
 	return local_mount_is_of(mount, &p->mapping, p->request->record->block);
 }
 
-/* How often the volume is published elsewhere than at this target. */
+/*
+ * Kubelet binds the device node of a raw block volume once more for itself, beside the path that
+ * it gives to the driver (pkg/volume/csi/csi_block.go), and into the pod's folder.
+ */
+static bool is_of_kubelet(const struct publication *p, const char *target)
+{
+	static const char own[] = "/plugins/kubernetes.io/csi/volumeDevices/";
+	static const char ours[] = "/plugins/kubernetes.io/csi/volumeDevices/publish/";
+	const char *rest = target + strlen(p->target.kubelet->resolved);
+
+	if (!p->request->record->block)
+		return false;
+	return (strncmp(rest, own, strlen(own)) == 0 && strncmp(rest, ours, strlen(ours)) != 0) ||
+	       (strncmp(rest, "/pods/", 6) == 0 && strstr(rest, "/volumeDevices/"));
+}
+
+/*
+ * How often the volume is published elsewhere than at this target. Counted in kubelet's folder
+ * only: below --host-root every mount is seen a second time.
+ */
 static unsigned others(const struct publication *p)
 {
 	unsigned count = 0;
@@ -63,8 +85,9 @@ static unsigned others(const struct publication *p)
 	for (size_t i = 0; i < p->mounts.count; i++) {
 		const struct mount_entry *mount = &p->mounts.entries[i];
 
-		if (is_ours(p, mount) && strcmp(mount->target, p->staging.path) != 0 &&
-		    strcmp(mount->target, p->target.path) != 0)
+		if (path_is_within(mount->target, p->target.kubelet->resolved) &&
+		    is_ours(p, mount) && strcmp(mount->target, p->staging.path) != 0 &&
+		    strcmp(mount->target, p->target.path) != 0 && !is_of_kubelet(p, mount->target))
 			count++;
 	}
 	return count;
@@ -91,25 +114,22 @@ static int check_target(const struct publication *p, bool *ret_done, struct err 
 	const char *id = p->request->record->id;
 	const struct mount_entry *mount = mount_table_at(&p->mounts, p->target.path);
 
-	*ret_done = false;
-	if (p->request->capability.mode == ACCESS_SINGLE_NODE_SINGLE_WRITER && others(p) > 0)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "volume '%s' is published at another path on this node, and its "
-			       "access mode "
-			       "allows one (ReadWriteOncePod)",
-			       id);
-	if (!mount)
-		return 0;
-	if (!is_ours(p, mount))
+	*ret_done = mount && is_ours(p, mount);
+	if (mount && !*ret_done)
 		return err_set(
 			e, ERR_FAILED_PRECONDITION,
 			"'%s' is already a mount of something else ('%s'): it is not touched",
 			p->target.path, mount->source);
-	if (mount_has_option(mount->options, "ro") != p->read_only)
+	if (*ret_done && mount_has_option(mount->options, "ro") != p->read_only)
 		return err_set(e, ERR_ALREADY_EXISTS,
 			       "volume '%s' is published at '%s' already, but %s", id,
 			       p->target.path, p->read_only ? "writable" : "read-only");
-	*ret_done = true;
+	if (!*ret_done && p->request->capability.mode == ACCESS_SINGLE_NODE_SINGLE_WRITER &&
+	    others(p) > 0)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "volume '%s' is published at another path on this node, and its "
+			       "access mode allows one (ReadWriteOncePod)",
+			       id);
 	return 0;
 }
 
@@ -180,7 +200,8 @@ int local_publish(const struct node *node, const struct publish_request *request
 {
 	__attribute__((cleanup(publication_done))) struct publication p = {
 		.request = request,
-		.read_only = request->read_only || capability_is_reader(&request->capability),
+		.read_only = request->read_only || capability_is_reader(&request->capability) ||
+			     capability_has_flag(&request->capability, "ro"),
 	};
 	const struct volume_record *record = request->record;
 	bool active, done;
@@ -206,6 +227,25 @@ int local_publish(const struct node *node, const struct publish_request *request
 	return bind(&p, e) < 0 ? -1 : verify(&p, e);
 }
 
+/*
+ * Whether a mount at a target is the volume's. One that outlived its mapping still names it; with
+ * no such sign it belongs to somebody else, whatever volume the caller speaks of.
+ */
+static bool is_publication(const struct mount_entry *mount, const char *mapping_name,
+			   const struct dm_info *mapping)
+{
+	char source[sizeof("/dev/mapper/") + VOLUME_NAME_SIZE];
+	size_t length = strlen(mount->root);
+
+	if (mapping)
+		return local_mount_is_of(mount, mapping, false) ||
+		       local_mount_is_of(mount, mapping, true);
+	snprintf(source, sizeof(source), "/dev/mapper/%s", mapping_name);
+	return strcmp(mount->source, source) == 0 ||
+	       (strncmp(mount->root, "/dm-", 4) == 0 && length > strlen(DELETED) &&
+		strcmp(mount->root + length - strlen(DELETED), DELETED) == 0);
+}
+
 int local_unpublish(const struct node *node, const char *id, const char *target_path, struct err *e)
 {
 	char name[VOLUME_NAME_SIZE];
@@ -225,12 +265,10 @@ int local_unpublish(const struct node *node, const char *id, const char *target_
 		const struct mount_entry *mount = mount_table_at(&mounts, target.path);
 		if (!mount)
 			return target_remove(&target, e);
-		if (active && !local_mount_is_of(mount, &mapping, false) &&
-		    !local_mount_is_of(mount, &mapping, true))
+		if (!is_publication(mount, name, active ? &mapping : NULL))
 			return err_set(e, ERR_FAILED_PRECONDITION,
 				       "'%s' is a mount of something else ('%s'), not of volume "
-				       "'%s': it is "
-				       "not touched",
+				       "'%s': it is not touched",
 				       target.path, mount->source, id);
 		if (mount_remove(target.path, e) < 0)
 			return -1;

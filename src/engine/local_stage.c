@@ -8,9 +8,11 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "engine/local_backup.h"
 #include "engine/local_format.h"
 #include "engine/local_mapping.h"
 #include "engine/local_mount.h"
+#include "engine/local_rotate.h"
 #include "sys/image.h"
 
 enum { STALE_LOOP_MS = 3000 };
@@ -24,6 +26,7 @@ struct staging {
 	int image_fd;
 	struct stat image;
 	struct dm_info mapping;
+	bool adopting;	  /* there is no volume.json yet */
 	bool opened_here; /* this call opened the mapping and closes it again when it fails */
 };
 
@@ -50,12 +53,15 @@ static int load_record(struct staging *s, struct err *e)
 		return err_set(e, found ? ERR_FAILED_PRECONDITION : ERR_NOT_FOUND,
 			       "the image '%s/%s' does not exist on node '%s'", s->volume.path,
 			       s->volume.image, s->node->id);
-	if (!found && local_adopt(s->node, &s->volume, s->request, &s->record, e) < 0)
+	s->adopting = !found;
+	if (s->adopting && local_adopt(s->node, &s->volume, s->request, &s->record, e) < 0)
 		return -1;
 	if (strcmp(s->record.node, s->node->id) != 0)
 		return err_set(e, ERR_FAILED_PRECONDITION,
 			       "the data of volume '%s' is on node '%s', this is node '%s'",
 			       s->volume.id, s->record.node, s->node->id);
+	if (s->request->known && local_check_known(s->request->known, &s->record, e) < 0)
+		return -1;
 	return capability_fits(&s->request->capability, s->record.block,
 			       params_fs_type(&s->record.params), e);
 }
@@ -64,7 +70,8 @@ static int open_image(struct staging *s, struct err *e)
 {
 	uint64_t needed = s->record.capacity_bytes + s->record.data_offset_bytes;
 
-	if (image_open(s->volume.dir_fd, s->volume.image, O_RDWR, &s->image_fd, e) < 0)
+	if (image_open(s->volume.dir_fd, s->volume.image, O_RDWR, &s->image_fd, e) < 0 ||
+	    image_check_single(s->image_fd, s->volume.image, e) < 0)
 		return -1;
 	if (fstat(s->image_fd, &s->image) < 0)
 		return err_sys(e, errno, "cannot look at '%s/%s'", s->volume.path, s->volume.image);
@@ -108,18 +115,20 @@ static int check_not_attached(const struct staging *s, struct err *e)
 static int open_mapping(struct staging *s, struct err *e)
 {
 	auto_loop struct loop loop = LOOP_NONE;
-	auto_close int slot = -1;
 	const char *sector = s->record.params.value[PARAM_LUKS_SECTOR_SIZE];
-	bool discard = params_flag(&s->record.params, PARAM_LUKS_DISCARD), active;
+	unsigned block_size = strcmp(sector, "512") == 0 ? 512 : 4096;
+	const struct secret *passphrase = s->request->passphrase;
+	enum header_plan plan;
+	bool active;
 
-	if (local_format_check(&s->volume, &s->record, s->image_fd, e) < 0 ||
-	    local_kdf_slot(s->node, &slot, e) < 0 || check_not_attached(s, e) < 0 ||
-	    loop_attach(s->image_fd, strcmp(sector, "512") == 0 ? 512 : 4096, false, &loop, e) <
-		    0 ||
-	    local_format_luks(&s->volume, &s->record, &loop, s->request->passphrase, e) < 0)
+	if (local_rotate_at_stage(s->node, &s->volume, &s->record, s->image_fd,
+				  s->request->previous, &passphrase, e) < 0 ||
+	    local_format_check(&s->volume, &s->record, s->image_fd, &plan, e) < 0 ||
+	    check_not_attached(s, e) < 0 ||
+	    loop_attach(s->image_fd, block_size, false, &loop, e) < 0 ||
+	    local_format_open(s->node, &s->volume, &s->record, &loop, s->image_fd, plan, passphrase,
+			      e) < 0)
 		return -1;
-	if (luks_open(loop.path, s->volume.mapping, discard, false, s->request->passphrase, e) < 0)
-		return local_passphrase_error(s->volume.id, e);
 	s->opened_here = true;
 
 	if (local_mapping_find(s->volume.mapping, s->record.luks_uuid, &s->image, &active,
@@ -131,19 +140,58 @@ static int open_mapping(struct staging *s, struct err *e)
 	return 0;
 }
 
-static int ensure_mapping(struct staging *s, struct err *e)
+/* The passphrase has opened it: from now on there is a record. */
+static int finish_adoption(struct staging *s, struct err *e)
 {
-	bool active;
-
-	if (local_mapping_find(s->volume.mapping, s->record.luks_uuid, &s->image, &active,
-			       &s->mapping, e) < 0)
+	if (local_record_write(&s->volume, &s->record, e) < 0)
 		return -1;
-	if (active && s->record.state == VOLUME_FORMATTED)
+	log_info("volume of the Go driver adopted", KV("volume", s->volume.id),
+		 KV("luksUUID", s->record.luks_uuid));
+	s->adopting = false;
+	return 0;
+}
+
+static int is_mounted(const struct staging *s, bool *ret_yes, struct err *e)
+{
+	auto_mount_table struct mount_table mounts = { 0 };
+
+	*ret_yes = false;
+	if (mount_table_read(&mounts, e) < 0)
+		return -1;
+	for (size_t i = 0; i < mounts.count && !*ret_yes; i++)
+		*ret_yes = mounts.entries[i].device == s->mapping.device;
+	return 0;
+}
+
+/*
+ * The mapping was found open. Where it is not mounted, an earlier call may have died before, or
+ * during, the check of its file system.
+ */
+static int take_over(struct staging *s, struct err *e)
+{
+	bool mounted;
+
+	if (is_mounted(s, &mounted, e) < 0)
+		return -1;
+	if (s->adopting && (local_adopt_try(s->node, &s->volume, s->request->passphrase, e) < 0 ||
+			    local_format_learn(&s->volume, &s->record, &s->mapping, e) < 0 ||
+			    finish_adoption(s, e) < 0))
+		return -1;
+	if (mounted || s->record.block)
 		return 0;
+	s->opened_here = true; /* nobody uses it: a failed check closes it */
+	return local_format_fs(&s->volume, &s->record, &s->mapping, e);
+}
+
+/* `active`: the mapping was found open. */
+static int ensure_mapping(struct staging *s, bool active, struct err *e)
+{
+	if (active && s->record.state == VOLUME_FORMATTED)
+		return take_over(s, e);
 	/* A crash between opening and FORMATTED: nobody has seen it mounted; begin again. */
 	if (active && local_mapping_close(s->volume.mapping, &s->mapping, e) < 0)
 		return -1;
-	if (open_mapping(s, e) < 0)
+	if (open_mapping(s, e) < 0 || (s->adopting && finish_adoption(s, e) < 0))
 		return -1;
 	return local_format_fs(&s->volume, &s->record, &s->mapping, e);
 }
@@ -151,7 +199,7 @@ static int ensure_mapping(struct staging *s, struct err *e)
 static int stage(struct staging *s, const char *local_path, struct err *e)
 {
 	struct target target;
-	bool mounted = false;
+	bool mounted = false, active;
 
 	if (target_parse(&s->node->kubelet, s->request->staging_path, "staging path", &target, e) <
 		    0 ||
@@ -160,16 +208,20 @@ static int stage(struct staging *s, const char *local_path, struct err *e)
 	if (s->volume.dir_fd < 0)
 		return err_set(e, ERR_NOT_FOUND, "volume '%s' does not exist in '%s' on node '%s'",
 			       s->request->id, local_path, s->node->id);
-	if (load_record(s, e) < 0 || open_image(s, e) < 0)
+	if (local_volume_lock(&s->volume, e) < 0 || load_record(s, e) < 0 || open_image(s, e) < 0 ||
+	    local_mapping_find(s->volume.mapping, s->record.luks_uuid, &s->image, &active,
+			       &s->mapping, e) < 0)
 		return -1;
 
-	/* Looked at before anything is opened: a wrong path must not cost a key derivation. */
-	if (!s->record.block && local_mount_precheck(&target, e) < 0)
+	/* Before anything is opened: a wrong path must not cost a key derivation, or more. */
+	if (!s->record.block && local_mount_precheck(&target, active ? &s->mapping : NULL,
+						     &s->request->capability, e) < 0)
 		return -1;
-	if (ensure_mapping(s, e) < 0 ||
+	if (ensure_mapping(s, active, e) < 0 ||
 	    local_grow_mapping(s->record.data_offset_bytes, (uint64_t)s->image.st_size, &s->mapping,
 			       s->volume.mapping, e) < 0)
 		return -1;
+	local_backup_ensure(&s->volume, &s->record);
 	if (s->record.block)
 		return 0;
 	return local_mount_ensure(&s->record, &s->mapping, &target, &s->request->capability,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "engine/local_mapping.h"
 #include "engine/local_mount.h"
 #include "sys/image.h"
@@ -109,6 +110,14 @@ void local_condition(const struct node *node, const struct volume_record *record
 			 "not used yet (%s)", volume_state_name(record->state));
 }
 
+static bool is_folder(const struct target *target)
+{
+	auto_close int fd = fd_open_beneath(target->kubelet->fd, target->relative,
+					    O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+
+	return fd >= 0;
+}
+
 int local_usage(const struct node *node, const struct volume_record *record,
 		const char *volume_path, struct fs_usage *ret_usage, struct err *e)
 {
@@ -126,7 +135,8 @@ int local_usage(const struct node *node, const struct volume_record *record,
 	if (dm_find(name, &active, &mapping, e) < 0 || mount_table_read(&mounts, e) < 0)
 		return -1;
 	const struct mount_entry *mount = mount_table_at(&mounts, target.path);
-	bool staged_block = active && record->block && !mount;
+	/* A staged raw block volume leaves no trace at its staging path, which is a folder. */
+	bool staged_block = active && record->block && !mount && is_folder(&target);
 	if (!staged_block &&
 	    (!active || !mount || !local_mount_is_of(mount, &mapping, record->block)))
 		return err_set(e, ERR_NOT_FOUND, "volume '%s' is not mounted at '%.200s'",

@@ -2,17 +2,21 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/parse.h"
 #include "engine/local_mapping.h"
 #include "engine/local_mount.h"
 #include "sys/mount.h"
 
 static int check_not_published(const struct mount_table *mounts, const struct dm_info *mapping,
-			       const char *staging, const char *id, struct err *e)
+			       const struct kubelet_dir *kubelet, const char *staging,
+			       const char *id, struct err *e)
 {
 	for (size_t i = 0; i < mounts->count; i++) {
 		const struct mount_entry *mount = &mounts->entries[i];
 
-		if (strcmp(mount->target, staging) != 0 &&
+		/* Kubelet's folder only: below --host-root every mount is seen a second time. */
+		if (path_is_within(mount->target, kubelet->resolved) &&
+		    strcmp(mount->target, staging) != 0 &&
 		    (mount->device == mapping->device || local_mount_is_of(mount, mapping, true)))
 			return err_set(e, ERR_FAILED_PRECONDITION,
 				       "volume '%s' is still mounted at '%s': unpublish it first",
@@ -49,11 +53,11 @@ int local_unstage(const struct node *node, const char *id, const char *staging_p
 	if (check_staging(mount, &mapping, active, &target, id, e) < 0)
 		return -1;
 	if (!active)
-		return 0;
+		return dm_remove_unfinished(name, e);
 	if (strncmp(mapping.uuid, "CRYPT-LUKS", strlen("CRYPT-LUKS")) != 0)
 		return err_set(e, ERR_FAILED_PRECONDITION,
 			       "mapping '%s' is not a LUKS mapping: it is not touched", name);
-	if (check_not_published(&mounts, &mapping, target.path, id, e) < 0)
+	if (check_not_published(&mounts, &mapping, &node->kubelet, target.path, id, e) < 0)
 		return -1;
 	if (mount && mount_remove(target.path, e) < 0)
 		return -1;

@@ -10,24 +10,47 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/lock.h"
 #include "base/parse.h"
+#include "sys/image.h"
 #include "sys/luks.h"
 
 #define RECORD_LIMIT (64 << 10)
 
-int local_path_check(const struct node *node, const char *local_path, struct err *e)
+/* {local-path}/{id} may not hold the folder either. */
+static bool meets(const char *local_path, const char *id, const char *folder)
 {
-	/* The role `controller` knows no kubelet folder: "" would hold every path. */
-	if (*node->kubelet.given && (path_is_within(local_path, node->kubelet.given) ||
-				     path_is_within(local_path, node->kubelet.resolved)))
-		return err_set(
-			e, ERR_INVALID_ARGUMENT,
-			"local-path '%s' lies in kubelet's folder: choose a folder of its own",
-			local_path);
+	char path[PATH_MAX + VOLUME_NAME_SIZE];
+
+	if (!folder || !*folder) /* the role `controller` knows no kubelet folder */
+		return false;
+	if (path_is_within(local_path, folder))
+		return true;
+	snprintf(path, sizeof(path), "%s/%s", local_path, id ? id : "");
+	return id && path_is_within(folder, path);
+}
+
+int local_path_check(const struct node *node, const char *local_path, const char *id, struct err *e)
+{
+	const struct {
+		const char *folder, *name;
+	} taken[] = {
+		{ node->kubelet.given, "kubelet's folder" },
+		{ node->kubelet.resolved, "kubelet's folder" },
+		{ node->state_dir, "the driver's own folder (--state-dir)" },
+		{ node->run_dir, "the driver's own folder (--run-dir)" },
+	};
+	bool allowed = node->allow_count == 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+		if (meets(local_path, id, taken[i].folder))
+			return err_set(e, ERR_INVALID_ARGUMENT,
+				       "local-path '%s' would put the volume into %s, '%s': choose "
+				       "a folder of its own",
+				       local_path, taken[i].name, taken[i].folder);
 	for (size_t i = 0; i < node->allow_count; i++)
-		if (path_is_within(local_path, node->allow_paths[i]))
-			return 0;
-	if (node->allow_count)
+		allowed = allowed || path_is_within(local_path, node->allow_paths[i]);
+	if (!allowed)
 		return err_set(e, ERR_INVALID_ARGUMENT,
 			       "local-path '%s' is not allowed on this node (see --allow-path)",
 			       local_path);
@@ -63,6 +86,14 @@ static int refuse_path(const char *path, int errnum, struct err *e)
 	return err_sys(e, errnum, "cannot open the folder '%s'", path);
 }
 
+/* The name must be durable before anything is: a record without a folder would be lost. */
+static int make_folder(int parent_fd, const char *id)
+{
+	if (mkdirat(parent_fd, id, 0700) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	return fsync(parent_fd) < 0 ? -errno : 0;
+}
+
 int local_volume_open(const struct node *node, const char *local_path, const char *id, bool make,
 		      struct local_volume *ret_volume, struct err *e)
 {
@@ -81,8 +112,8 @@ int local_volume_open(const struct node *node, const char *local_path, const cha
 		rc = fd_mkdirs_beneath(root, local_path + 1, 0755);
 	if (rc == 0)
 		rc = open_below(root, local_path + 1, &volume.parent_fd);
-	if (rc == 0 && make && mkdirat(volume.parent_fd, id, 0700) < 0 && errno != EEXIST)
-		rc = -errno;
+	if (rc == 0 && make)
+		rc = make_folder(volume.parent_fd, id);
 	if (rc == 0)
 		rc = open_below(volume.parent_fd, id, &volume.dir_fd);
 	if (rc == -ENOENT && !make)
@@ -93,6 +124,18 @@ int local_volume_open(const struct node *node, const char *local_path, const cha
 	*ret_volume = volume;
 	volume = LOCAL_VOLUME_NONE;
 	return 0;
+}
+
+int local_volume_lock(const struct local_volume *volume, struct err *e)
+{
+	int rc = lock_folder(volume->dir_fd);
+
+	if (rc == -EWOULDBLOCK)
+		return err_set(e, ERR_ABORTED,
+			       "another process of this machine works on volume '%s' (its folder "
+			       "'%s' is locked): try again",
+			       volume->id, volume->path);
+	return rc < 0 ? err_sys(e, -rc, "cannot lock the folder '%s'", volume->path) : 0;
 }
 
 void local_volume_done(struct local_volume *volume)
@@ -142,6 +185,26 @@ int local_image_exists(const struct local_volume *volume, bool *ret_exists, stru
 	if (!*ret_exists && errno != ENOENT)
 		return err_sys(e, errno, "cannot look at '%s/%s'", volume->path, volume->image);
 	return 0;
+}
+
+int local_image_open(const struct local_volume *volume, int flags, int *ret_fd, struct err *e)
+{
+	if (image_open(volume->dir_fd, volume->image, flags, ret_fd, e) == 0)
+		return 0;
+	if (e->code == ERR_NOT_FOUND)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "the image '%s/%s' is missing: is the disk of local-path mounted?",
+			       volume->path, volume->image);
+	return err_wrap(e, "'%s'", volume->path);
+}
+
+bool local_folder_is_there(const struct node *node, const char *local_path, const char *id)
+{
+	auto_local_volume struct local_volume volume = LOCAL_VOLUME_NONE;
+	struct err ignored;
+
+	return local_volume_open(node, local_path, id, false, &volume, &ignored) == 0 &&
+	       volume.dir_fd >= 0;
 }
 
 int local_load(const struct node *node, const char *local_path, const char *id,
@@ -195,8 +258,8 @@ int local_free_bytes(const struct node *node, const char *local_path, uint64_t *
 		return err_sys(e, errno, "cannot ask for free space in '%s'", local_path);
 
 	uint64_t free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
-	/* The LUKS header, and a little for the folder and record of the volume itself. */
-	uint64_t overhead = LUKS_HEADER_BYTES + (1 << 20);
+	/* The LUKS header, its backup, and a little for the folder and record of the volume. */
+	uint64_t overhead = 2 * LUKS_HEADER_BYTES + (1 << 20);
 	*ret_bytes = free_bytes > overhead ? (free_bytes - overhead) / 4096 * 4096 : 0;
 	return 0;
 }

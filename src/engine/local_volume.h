@@ -27,6 +27,13 @@ struct local_volume {
 int local_volume_open(const struct node *node, const char *local_path, const char *id, bool make,
 		      struct local_volume *ret_volume, struct err *e) MUST_CHECK;
 void local_volume_done(struct local_volume *volume);
+
+/*
+ * Fences what changes the volume: a lock on its folder, until local_volume_done() and until every
+ * program started meanwhile has ended. It is seen by every process on this machine, whatever
+ * folder of locks that one was given. ABORTED while somebody else has it.
+ */
+int local_volume_lock(const struct local_volume *volume, struct err *e) MUST_CHECK;
 #define auto_local_volume __attribute__((cleanup(local_volume_done)))
 
 /* *ret_found false: no volume.json. A damaged one is FAILED_PRECONDITION. */
@@ -36,6 +43,10 @@ int local_record_read(const struct local_volume *volume, bool *ret_found,
 /* Durable when it returns. */
 int local_record_write(const struct local_volume *volume, const struct volume_record *record,
 		       struct err *e) MUST_CHECK;
+
+/* Opens the image of a volume that has a record: FAILED_PRECONDITION when it is missing. */
+int local_image_open(const struct local_volume *volume, int flags, int *ret_fd,
+		     struct err *e) MUST_CHECK;
 
 /* Whether the image file is there. */
 int local_image_exists(const struct local_volume *volume, bool *ret_exists,

@@ -41,7 +41,7 @@ struct rpc_limits {
 	int64_t handshake_ms;	    /* 10 s from connecting to HTTP/2 SETTINGS */
 };
 
-/* For metrics. `method` is one of the table's, without its service, or "unknown". */
+/* For metrics. `method` is the table's own text, without its service, or "unknown": it stays. */
 struct rpc_observer {
 	void (*finished)(void *data, const char *method, enum err_code code, int64_t ms);
 	void (*workers)(void *data, unsigned running);

@@ -70,7 +70,8 @@ static const struct rpc_method *find_method(const struct rpc_server *server, con
 static void end_call(struct stream *stream, const struct err *e)
 {
 	const struct call_record record = {
-		.path = stream->head.path,
+		/* An observer may keep the name of a method: it must be the table's own. */
+		.path = stream->method ? stream->method->path : stream->head.path,
 		.is_known = stream->method != NULL,
 		.is_quiet = true,
 		.subject = "",

@@ -11,6 +11,9 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/proc.h"
+
+enum { TOOL_MS = 30 * 1000 };
 
 static int read_attribute(unsigned minor, const char *name, char *value, size_t size)
 {
@@ -96,9 +99,42 @@ int dm_find(const char *name, bool *ret_found, struct dm_info *ret_info, struct 
 			continue;
 		if (describe(minor, name, ret_info, e) < 0)
 			return -1;
-		*ret_found = true;
+		*ret_found = ret_info->size_bytes > 0;
 		return 0;
 	}
+	return 0;
+}
+
+/* "UUID:0:0": no segment in its table, and nobody has it open. */
+static bool is_unfinished(const char *line, const char *name)
+{
+	static const char nothing[] = ":0:0";
+	size_t length = strlen(line), name_length = strlen(name);
+
+	if (strncmp(line, "CRYPT-LUKS", strlen("CRYPT-LUKS")) != 0 ||
+	    length < name_length + strlen(nothing) ||
+	    strcmp(line + length - strlen(nothing), nothing) != 0)
+		return false;
+	return strncmp(line + length - strlen(nothing) - name_length, name, name_length) == 0;
+}
+
+int dm_remove_unfinished(const char *name, struct err *e)
+{
+	const char *const ask[] = { "dmsetup",	    "info", "-c",
+				    "--noheadings", "-o",   "uuid,segments,open",
+				    name,	    NULL };
+	const char *const remove[] = { "dmsetup", "remove", name, NULL };
+	struct proc_result result;
+
+	if (proc_run(ask, TOOL_MS, &result, e) < 0)
+		return -1;
+	if (result.exit_code != 0 || !is_unfinished(result.output, name))
+		return 0;
+	if (proc_run(remove, TOOL_MS, &result, e) < 0)
+		return -1;
+	if (result.exit_code != 0)
+		return err_set(e, ERR_INTERNAL, "cannot remove the unfinished mapping '%s': %.300s",
+			       name, result.output);
 	return 0;
 }
 

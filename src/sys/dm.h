@@ -18,8 +18,15 @@ struct dm_info {
 	uint64_t size_bytes;
 };
 
-/* Looks for an active mapping of this name. *ret_found false: none. */
+/* Looks for an active mapping (one with a table) of this name. *ret_found false: none. */
 int dm_find(const char *name, bool *ret_found, struct dm_info *ret_info, struct err *e) MUST_CHECK;
+
+/*
+ * Removes a mapping of this name that never came to have a table, if it is of LUKS: what a process
+ * leaves that was killed while it opened one. It is not in /sys, so dmsetup(8) is asked. None, or
+ * one that is in use, is success.
+ */
+int dm_remove_unfinished(const char *name, struct err *e) MUST_CHECK;
 
 /* Whether the mapping is LUKS2 (or LUKS1) with this header UUID (36 characters). */
 bool dm_is_luks(const struct dm_info *info, const char *luks_uuid);

@@ -15,6 +15,8 @@
 #include "base/cleanup.h"
 
 enum { EXT_OFFSET = 1024, EXT_MAGIC = 0xef53, EXT_SPARSE_SUPER = 0x1, EXT_64BIT = 0x80 };
+enum { EXT_MTIME_AT = 0x2c, EXT_STATE_AT = 0x3a, EXT_STATE_VALID = 0x1 };
+enum { XFS_IN_PROGRESS_AT = 126 };
 
 /* A last group with fewer free blocks than this is not made (resize2fs), nor is an allocation
  * group of xfs with fewer blocks (XFS_MIN_AG_BLOCKS). */
@@ -111,6 +113,31 @@ static int xfs_size(const char *mount_path, uint64_t device_bytes, struct fs_siz
 	return 0;
 }
 
+static int read_super(const char *device, off_t at, unsigned char sb[1024], struct err *e)
+{
+	auto_close int fd = open(device, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open '%s'", device);
+	ssize_t got = pread(fd, sb, 1024, at);
+	if (got != 1024)
+		return err_sys(e, got < 0 ? errno : EIO, "cannot read the superblock of '%s'",
+			       device);
+	return 0;
+}
+
+int fs_super_is_whole(const char *device, enum fs_type type, bool *ret_whole, struct err *e)
+{
+	unsigned char sb[1024];
+
+	if (read_super(device, type == FS_XFS ? 0 : EXT_OFFSET, sb, e) < 0)
+		return -1;
+	*ret_whole = type == FS_XFS ? sb[XFS_IN_PROGRESS_AT] == 0
+				    : le32(sb + EXT_MTIME_AT) ||
+					      (le16(sb + EXT_STATE_AT) & EXT_STATE_VALID);
+	return 0;
+}
+
 int fs_super_size(const char *device, enum fs_type type, const char *mount_path,
 		  uint64_t device_bytes, struct fs_size *ret_size, struct err *e)
 {
@@ -118,13 +145,8 @@ int fs_super_size(const char *device, enum fs_type type, const char *mount_path,
 
 	if (type == FS_XFS)
 		return xfs_size(mount_path, device_bytes, ret_size, e);
-	auto_close int fd = open(device, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, errno, "cannot open '%s'", device);
-	ssize_t got = pread(fd, sb, sizeof(sb), EXT_OFFSET);
-	if (got != (ssize_t)sizeof(sb))
-		return err_sys(e, got < 0 ? errno : EIO, "cannot read the superblock of '%s'",
-			       device);
+	if (read_super(device, EXT_OFFSET, sb, e) < 0)
+		return -1;
 	if (le16(sb + 0x38) != EXT_MAGIC)
 		return err_set(e, ERR_FAILED_PRECONDITION, "'%s' has no %s superblock", device,
 			       fs_type_name(type));

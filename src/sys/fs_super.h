@@ -2,6 +2,7 @@
 #ifndef SYS_FS_SUPER_H
 #define SYS_FS_SUPER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "sys/fs.h"
@@ -11,6 +12,13 @@ struct fs_size {
 	uint64_t reach_bytes; /* where growing ends: a rest too small for a group stays unused */
 	uint64_t rest_bytes;  /* no such rest is larger */
 };
+
+/*
+ * Whether making the file system came to its end: mke2fs writes the primary superblock last, and
+ * mkfs.xfs takes its "in progress" mark away last. One that was ever mounted is whole.
+ */
+int fs_super_is_whole(const char *device, enum fs_type type, bool *ret_whole,
+		      struct err *e) MUST_CHECK;
 
 /* FAILED_PRECONDITION when there is no such superblock. */
 int fs_super_size(const char *device, enum fs_type type, const char *mount_path,

@@ -5,16 +5,20 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/log.h"
 
 enum { CHUNK = 1 << 20 };
 
@@ -42,13 +46,13 @@ static int reserve(int fd, uint64_t from, uint64_t to, bool thin, struct err *e)
 {
 	int rc;
 
-	if (thin) {
-		if (check_free(fd, to - from, e) < 0)
-			return -1;
+	/* Also before fallocate(2), which would fill the disk first and then give it back. */
+	if (check_free(fd, to - from, e) < 0)
+		return -1;
+	if (thin)
 		return ftruncate(fd, (off_t)to) < 0
 			       ? err_sys(e, errno, "cannot set the size of the image")
 			       : 0;
-	}
 	do {
 		rc = fallocate(fd, 0, (off_t)from, (off_t)(to - from));
 	} while (rc < 0 && errno == EINTR);
@@ -66,6 +70,24 @@ static int reserve(int fd, uint64_t from, uint64_t to, bool thin, struct err *e)
 		      : 0;
 }
 
+/*
+ * On btrfs a file that is rewritten in place for ever would fragment, and reserved space would not
+ * be used. The flag holds only for an empty file. Where it is not known there is no such need.
+ */
+static void no_copy_on_write(int fd)
+{
+	struct statfs st;
+	int flags = 0;
+
+	if (fstatfs(fd, &st) < 0 || st.f_type != BTRFS_SUPER_MAGIC ||
+	    ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+		return;
+	flags |= FS_NOCOW_FL;
+	if (ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0)
+		log_warn("cannot switch copy-on-write off for an image",
+			 KV("error", strerror(errno)));
+}
+
 static int fill_temporary(int dir_fd, const char *temporary, uint64_t size_bytes, bool thin,
 			  struct err *e)
 {
@@ -74,6 +96,7 @@ static int fill_temporary(int dir_fd, const char *temporary, uint64_t size_bytes
 
 	if (fd < 0)
 		return err_sys(e, errno, "cannot create the image");
+	no_copy_on_write(fd);
 	if (reserve(fd, 0, size_bytes, thin, e) < 0)
 		return -1;
 	return fsync(fd) < 0 ? err_sys(e, errno, "cannot sync the image") : 0;
@@ -112,13 +135,22 @@ int image_open(int dir_fd, const char *name, int flags, int *ret_fd, struct err 
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_FAILED_PRECONDITION, "the image '%s' is not a regular file",
 			       name);
+	*ret_fd = TAKE(fd, -1);
+	return 0;
+}
+
+int image_check_single(int fd, const char *name, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, errno, "cannot look at the image '%s'", name);
 	if (st.st_nlink != 1)
 		return err_set(
 			e, ERR_FAILED_PRECONDITION,
 			"the image '%s' has %llu names (hard links): the driver would change "
 			"the file behind the others; copy it and leave one name",
 			name, (unsigned long long)st.st_nlink);
-	*ret_fd = TAKE(fd, -1);
 	return 0;
 }
 
@@ -140,16 +172,28 @@ int image_grow(int fd, uint64_t size_bytes, bool thin, struct err *e)
 	return fsync(fd) < 0 ? err_sys(e, errno, "cannot sync the image") : 0;
 }
 
-int image_is_zero(int fd, uint64_t length, bool *ret_zero, struct err *e)
+/* Where the next written bytes begin, at or after `at`; `size` when there are none. */
+static uint64_t next_data(int fd, uint64_t at, uint64_t size)
+{
+	off_t data = lseek(fd, (off_t)at, SEEK_DATA);
+
+	if (data >= 0)
+		return (uint64_t)data;
+	return errno == ENXIO ? size : at; /* else the file system cannot tell: all is read */
+}
+
+int image_is_zero(int fd, uint64_t from, bool *ret_zero, struct err *e)
 {
 	static const unsigned char zeros[64 * 1024];
 	unsigned char bytes[sizeof(zeros)];
-	uint64_t at = 0;
+	off_t size = lseek(fd, 0, SEEK_END);
+	uint64_t at = from;
 
 	*ret_zero = false;
-	while (at < length) {
-		size_t want = length - at < sizeof(bytes) ? (size_t)(length - at) : sizeof(bytes);
-		ssize_t got = pread(fd, bytes, want, (off_t)at);
+	if (size < 0)
+		return err_sys(e, errno, "cannot look at the image");
+	while ((at = next_data(fd, at, (uint64_t)size)) < (uint64_t)size) {
+		ssize_t got = pread(fd, bytes, sizeof(bytes), (off_t)at);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -171,7 +215,8 @@ static int overwrite(int fd, uint64_t length, bool random, struct err *e)
 	static unsigned char bytes[64 * 1024];
 
 	memset(bytes, 0, sizeof(bytes));
-	for (uint64_t at = 0; at < length;) {
+	/* What was never written holds nothing, and may find no room on a full disk. */
+	for (uint64_t at = 0; (at = next_data(fd, at, length)) < length;) {
 		size_t want = length - at < sizeof(bytes) ? (size_t)(length - at) : sizeof(bytes);
 
 		if (random && getrandom(bytes, want, 0) != (ssize_t)want) {

@@ -18,7 +18,7 @@
 int image_create(int dir_fd, const char *name, uint64_t size_bytes, bool thin,
 		 struct err *e) MUST_CHECK;
 
-/* Opens an existing image: a regular file with one link, no symlink. NOT_FOUND when absent. */
+/* Opens an existing image: a regular file, no symlink. NOT_FOUND when absent. */
 int image_open(int dir_fd, const char *name, int flags, int *ret_fd, struct err *e) MUST_CHECK;
 
 /*
@@ -27,8 +27,17 @@ int image_open(int dir_fd, const char *name, int flags, int *ret_fd, struct err 
  */
 int image_grow(int fd, uint64_t size_bytes, bool thin, struct err *e) MUST_CHECK;
 
-/* Whether the first `length` bytes (or the whole file, if shorter) are zero. Holes are. */
-int image_is_zero(int fd, uint64_t length, bool *ret_zero, struct err *e) MUST_CHECK;
+/*
+ * Whether the bytes from `from` to the end of the file are zero. What was reserved and never
+ * written is skipped (SEEK_DATA of lseek(2)), so that a new image of any size is quickly looked at.
+ */
+int image_is_zero(int fd, uint64_t from, bool *ret_zero, struct err *e) MUST_CHECK;
+
+/*
+ * FAILED_PRECONDITION when the file has other names (hard links): what is written to it would
+ * change what somebody kept under them.
+ */
+int image_check_single(int fd, const char *name, struct err *e) MUST_CHECK;
 
 /*
  * Destroys the first `length` bytes (the LUKS headers and keyslots) with random bytes and then

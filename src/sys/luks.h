@@ -30,6 +30,9 @@ struct luks_header {
 	uint64_t data_offset_bytes;
 };
 
+/* FAILED_PRECONDITION when libcryptsetup is missing or too old. */
+int luks_is_usable(struct err *e) MUST_CHECK;
+
 enum luks_probe { LUKS_ABSENT, LUKS_PRESENT };
 
 /*
@@ -47,7 +50,8 @@ int luks_format(const char *device, const char *uuid, const struct luks_params *
 /*
  * Activates `name` on `device` (dm-crypt, volume key not in a keyring so that a later resize
  * needs no passphrase). FAILED_PRECONDITION with code text "passphrase does not open ..." comes
- * from the caller: here a wrong passphrase is PERMISSION_DENIED.
+ * from the caller: here a wrong passphrase is PERMISSION_DENIED; `sys` of the error is ENOENT when
+ * the header has no keyslot at all, as after a crash while it was made.
  */
 int luks_open(const char *device, const char *name, bool allow_discards, bool read_only,
 	      const struct secret *passphrase, struct err *e) MUST_CHECK;

@@ -115,8 +115,14 @@ static int read_copy(int fd, uint64_t at, const unsigned char magic[6], struct c
 	return 0;
 }
 
-static int find_secondary(int fd, struct copy *ret_copy, struct err *e)
+/*
+ * An intact primary copy says where the secondary is; without one it is looked for in every place
+ * that it can have. What lies in another place is the rest of an earlier header.
+ */
+static int find_secondary(int fd, const struct copy *first, struct copy *ret_copy, struct err *e)
 {
+	if (first->intact)
+		return read_copy(fd, first->size, secondary_magic, ret_copy, e);
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		if (read_copy(fd, sizes[i], secondary_magic, ret_copy, e) < 0)
 			return -1;
@@ -128,9 +134,7 @@ static int find_secondary(int fd, struct copy *ret_copy, struct err *e)
 
 static int judge(const struct copy *first, const struct copy *second, struct err *e)
 {
-	const char *advice =
-		"nothing is changed; look with `cryptsetup luksDump`, and repair it with "
-		"`cryptsetup repair`";
+	const char *advice = "nothing is changed; `lcw volume restore-header` brings it back";
 
 	if (!first->intact && !second->intact)
 		return err_set(e, ERR_FAILED_PRECONDITION,
@@ -177,7 +181,8 @@ int luks_header_read(int fd, enum luks_probe *ret_probe, struct luks_header *ret
 			 (const char *)start + AT_UUID);
 		return 0;
 	}
-	if (read_copy(fd, 0, primary_magic, &first, e) < 0 || find_secondary(fd, &second, e) < 0)
+	if (read_copy(fd, 0, primary_magic, &first, e) < 0 ||
+	    find_secondary(fd, &first, &second, e) < 0)
 		return -1;
 	if (!first.found && !second.found)
 		return 0;
@@ -186,5 +191,23 @@ int luks_header_read(int fd, enum luks_probe *ret_probe, struct luks_header *ret
 	*ret_probe = LUKS_PRESENT;
 	ret_header->version = 2;
 	snprintf(ret_header->uuid, sizeof(ret_header->uuid), "%.39s", first.uuid);
+	return 0;
+}
+
+int luks_header_is_mendable(int fd, bool *ret_yes, struct luks_header *ret_header, struct err *e)
+{
+	struct copy first, second;
+
+	*ret_yes = false;
+	if (read_copy(fd, 0, primary_magic, &first, e) < 0 ||
+	    find_secondary(fd, &first, &second, e) < 0)
+		return -1;
+	const struct copy *good = first.intact ? &first : &second;
+	if (!good->intact || (second.intact && strcmp(good->uuid, second.uuid) != 0))
+		return 0;
+	*ret_yes = !first.intact || !second.intact || first.seqid != second.seqid;
+	memset(ret_header, 0, sizeof(*ret_header));
+	ret_header->version = 2;
+	snprintf(ret_header->uuid, sizeof(ret_header->uuid), "%.39s", good->uuid);
 	return 0;
 }

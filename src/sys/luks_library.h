@@ -21,6 +21,15 @@
 	X(crypt_format)                                                                            \
 	X(crypt_load)                                                                              \
 	X(crypt_keyslot_add_by_volume_key)                                                         \
+	X(crypt_keyslot_add_by_passphrase)                                                         \
+	X(crypt_keyslot_destroy)                                                                   \
+	X(crypt_keyslot_set_priority)                                                              \
+	X(crypt_keyslot_get_priority)                                                              \
+	X(crypt_keyslot_status)                                                                    \
+	X(crypt_keyslot_max)                                                                       \
+	X(crypt_header_backup)                                                                     \
+	X(crypt_header_restore)                                                                    \
+	X(crypt_repair)                                                                            \
 	X(crypt_activate_by_passphrase)                                                            \
 	X(crypt_deactivate)                                                                        \
 	X(crypt_resize)                                                                            \

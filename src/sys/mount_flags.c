@@ -7,6 +7,7 @@
 #include "base/macros.h"
 #include "base/parse.h"
 #include "sys/mount.h"
+#include "sys/mountinfo.h"
 
 static const struct {
 	const char *word;
@@ -61,6 +62,25 @@ struct mount_flag mount_flag_sort(const char *flag)
 		    strncmp(forbidden_keys[i], flag, length) == 0)
 			return (struct mount_flag){ MOUNT_FLAG_FORBIDDEN, 0, 0 };
 	return (struct mount_flag){ MOUNT_FLAG_FILESYSTEM, 0, 0 };
+}
+
+static bool has_flag(const char *const flags[], size_t count, const char *word)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(flags[i], word) == 0)
+			return true;
+	return false;
+}
+
+bool mount_flags_match(const char *const flags[], size_t count, const char *options)
+{
+	static const char *const shown[] = { "ro",     "nosuid",     "nodev",
+					     "noexec", "nodiratime", "nosymfollow" };
+
+	for (size_t i = 0; i < ARRAY_LEN(shown); i++)
+		if (has_flag(flags, count, shown[i]) != mount_has_option(options, shown[i]))
+			return false;
+	return true;
 }
 
 int mount_flags_check(const char *const flags[], size_t count, struct err *e)

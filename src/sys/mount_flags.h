@@ -3,6 +3,7 @@
 #define SYS_MOUNT_FLAGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum mount_flag_kind {
@@ -19,5 +20,12 @@ struct mount_flag {
 
 /* Pure. */
 struct mount_flag mount_flag_sort(const char *flag);
+
+/*
+ * Whether a mount with these options (of mountinfo: "rw,nosuid,relatime") was made with these
+ * flags. Compares what every mount shows when it is set: ro, nosuid, nodev, noexec, nodiratime,
+ * nosymfollow. Pure.
+ */
+bool mount_flags_match(const char *const flags[], size_t count, const char *options);
 
 #endif

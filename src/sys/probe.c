@@ -48,10 +48,13 @@ static void cleanup_probe(blkid_probe *probe)
 	blkid_free_probe(*probe);
 }
 
-int probe_fd(int fd, const char *shown_name, struct probe *ret_probe, struct err *e)
+/* type NULL: everything that libblkid knows. */
+static int look(int fd, const char *shown_name, const char *type, struct probe *ret_probe,
+		struct err *e)
 {
 	__attribute__((cleanup(cleanup_probe))) blkid_probe probe = blkid_new_probe();
 	off_t size = lseek(fd, 0, SEEK_END);
+	char *types[] = { (char *)type, NULL };
 
 	memset(ret_probe, 0, sizeof(*ret_probe));
 	if (!probe || size < 0)
@@ -69,7 +72,10 @@ int probe_fd(int fd, const char *shown_name, struct probe *ret_probe, struct err
 	/* A superblock that does not fit its checksum is damaged, not absent. */
 	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID |
 							 BLKID_SUBLKS_BADCSUM);
-	blkid_probe_enable_partitions(probe, 1);
+	if (!type)
+		blkid_probe_enable_partitions(probe, 1);
+	else if (blkid_probe_filter_superblocks_type(probe, BLKID_FLTR_ONLYIN, types) < 0)
+		return err_set(e, ERR_INTERNAL, "libblkid does not know the type '%s'", type);
 
 	int rc = blkid_do_safeprobe(probe);
 	if (rc == 1) {
@@ -90,4 +96,15 @@ int probe_fd(int fd, const char *shown_name, struct probe *ret_probe, struct err
 		lookup(probe, "PTTYPE", ret_probe->type, sizeof(ret_probe->type));
 	lookup(probe, "UUID", ret_probe->uuid, sizeof(ret_probe->uuid));
 	return 0;
+}
+
+int probe_fd(int fd, const char *shown_name, struct probe *ret_probe, struct err *e)
+{
+	return look(fd, shown_name, NULL, ret_probe, e);
+}
+
+int probe_fd_type(int fd, const char *shown_name, const char *type, struct probe *ret_probe,
+		  struct err *e)
+{
+	return look(fd, shown_name, type, ret_probe, e);
 }

@@ -18,4 +18,11 @@ struct probe {
  */
 int probe_fd(int fd, const char *shown_name, struct probe *ret_probe, struct err *e) MUST_CHECK;
 
+/*
+ * Looks for this type alone ("ext4", "ext3", "xfs"): what users write into a file system may look
+ * like the signature of something else. PROBE_BLANK: not of this type.
+ */
+int probe_fd_type(int fd, const char *shown_name, const char *type, struct probe *ret_probe,
+		  struct err *e) MUST_CHECK;
+
 #endif

@@ -70,3 +70,11 @@ bool capability_is_reader(const struct capability *capability)
 	return capability->mode == ACCESS_SINGLE_NODE_READER_ONLY ||
 	       capability->mode == ACCESS_MULTI_NODE_READER_ONLY;
 }
+
+bool capability_has_flag(const struct capability *capability, const char *flag)
+{
+	for (size_t i = 0; i < capability->flag_count; i++)
+		if (strcmp(capability->flags[i], flag) == 0)
+			return true;
+	return false;
+}

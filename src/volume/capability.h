@@ -44,6 +44,9 @@ int capability_check(const struct capability *capability, enum backend backend,
 int capability_fits(const struct capability *capability, bool block, enum fs_type fs_type,
 		    struct err *e) MUST_CHECK;
 
+/* Whether this mount flag is asked for. */
+bool capability_has_flag(const struct capability *capability, const char *flag);
+
 bool capability_is_reader(const struct capability *capability);
 
 #endif

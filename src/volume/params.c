@@ -81,6 +81,44 @@ static void trim_slashes(char *path)
 		path[length - 1] = '\0';
 }
 
+static bool is_pbkdf2(const struct params *params)
+{
+	const char *pbkdf = params->value[PARAM_LUKS_PBKDF];
+
+	return pbkdf && strcmp(pbkdf, "pbkdf2") == 0;
+}
+
+/* What libcryptsetup would refuse when the volume is first staged is refused here. */
+static int check_iterations(const struct params *params, struct err *e)
+{
+	const char *text = params->value[PARAM_LUKS_PBKDF_ITERATIONS];
+	uint64_t smallest = is_pbkdf2(params) ? 1000 : 4;
+	uint64_t largest = is_pbkdf2(params) ? 100000000 : 1000, count;
+
+	if (!text || (parse_uint(text, largest, &count) && count >= smallest))
+		return 0;
+	return err_set(
+		e, ERR_INVALID_ARGUMENT,
+		"StorageClass parameter '%s' = '%s' is not valid with luks-pbkdf '%s': it must "
+		"be a number from %llu to %llu",
+		param_rules[PARAM_LUKS_PBKDF_ITERATIONS].key, text, params->value[PARAM_LUKS_PBKDF],
+		(unsigned long long)smallest, (unsigned long long)largest);
+}
+
+/* XTS takes two keys of the cipher's size; the other modes take one, of at most 256 bits. */
+static int check_key(const struct params *params, struct err *e)
+{
+	const char *cipher = params->value[PARAM_LUKS_CIPHER];
+	const char *bits = params->value[PARAM_LUKS_KEY_SIZE];
+
+	if (!cipher || strstr(cipher, "-xts-") || strcmp(bits, "512") != 0)
+		return 0;
+	return err_set(e, ERR_INVALID_ARGUMENT,
+		       "luks-cipher '%s' takes no key of %s bits (only an xts mode does): set "
+		       "luks-key-size to 256",
+		       cipher, bits);
+}
+
 /* Values of the S3 backend that say two things at once, or half of one. */
 static int check_s3(const struct params *params, struct err *e)
 {
@@ -120,6 +158,8 @@ static int finish(struct params *params, struct err *e)
 			   param_rules[PARAM_STORAGE_BACKEND].initial);
 
 	enum backend backend = params_backend(params);
+	if (is_pbkdf2(params) && !params->value[PARAM_LUKS_PBKDF_ITERATIONS])
+		params_set(params, PARAM_LUKS_PBKDF_ITERATIONS, "600000");
 	for (int i = 0; i < PARAM_COUNT; i++) {
 		const struct param_rule *rule = &param_rules[i];
 		bool ours = rule->backends & 1u << backend;
@@ -136,11 +176,7 @@ static int finish(struct params *params, struct err *e)
 		return -1;
 	if (params->value[PARAM_LOCAL_PATH])
 		trim_slashes(params->value[PARAM_LOCAL_PATH]);
-	if (params->value[PARAM_LUKS_PBKDF] &&
-	    strcmp(params->value[PARAM_LUKS_PBKDF], "pbkdf2") == 0 &&
-	    strtoul(params->value[PARAM_LUKS_PBKDF_ITERATIONS], NULL, 10) < 1000)
-		params_set(params, PARAM_LUKS_PBKDF_ITERATIONS, "600000");
-	return 0;
+	return check_iterations(params, e) < 0 ? -1 : check_key(params, e);
 }
 
 int params_parse(const struct text_pair pairs[], size_t count, struct params *ret_params,

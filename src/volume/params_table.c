@@ -214,7 +214,8 @@ const struct param_rule param_rules[PARAM_COUNT] = {
 	[PARAM_LUKS_PBKDF_MEMORY] = { "luks-pbkdf-memory", "64Mi", BOTH, is_pbkdf_memory,
 				      "a size from 32Ki to 1Gi" },
 	[PARAM_LUKS_PBKDF_ITERATIONS] = { "luks-pbkdf-iterations", "4", BOTH, is_iterations,
-					  "a number of at least 1 (pbkdf2: 1000)" },
+					  "a number: 4 to 1000 for argon2, 1000 to 100000000 for "
+					  "pbkdf2" },
 	[PARAM_LUKS_PBKDF_PARALLEL] = { "luks-pbkdf-parallel", "1", BOTH, is_parallel,
 					"a number from 1 to 4" },
 	[PARAM_LUKS_DISCARD] = { "luks-discard", "false", LOCAL, is_flag, "'true' or 'false'" },

@@ -56,6 +56,9 @@ char *volume_record_format(const struct volume_record *record)
 	json_object_set_new(root, "luksUUID", json_string(record->luks_uuid));
 	json_object_set_new(root, "fsUUID", json_string(record->fs_uuid));
 	json_object_set_new(root, "created", json_string(record->created));
+	json_object_set_new(root, "keyChanged", json_string(record->key_changed));
+	json_object_set_new(root, "keyChanging", json_boolean(record->key_changing));
+	json_object_set_new(root, "keyRemoving", json_integer(record->key_removing));
 	json_object_set_new(root, "parameters", params);
 	return json_text(root);
 }
@@ -85,6 +88,27 @@ static void read_flag(struct reader *r, const char *key, bool *ret_flag)
 	if (!json_is_boolean(value) && !r->bad)
 		r->bad = key;
 	*ret_flag = json_is_true(value);
+}
+
+static void read_slot(struct reader *r, const char *key, unsigned *ret_slot)
+{
+	const json_t *value = json_object_get(r->root, key);
+	json_int_t slot = json_integer_value(value);
+
+	if ((!json_is_integer(value) || slot < 0 || slot > 32) && !r->bad)
+		r->bad = key;
+	*ret_slot = (unsigned)slot;
+}
+
+/* Records of the first version do not have these. */
+static void read_key_change(struct reader *r, struct volume_record *record)
+{
+	if (json_object_get(r->root, "keyChanged"))
+		read_text(r, "keyChanged", record->key_changed, sizeof(record->key_changed));
+	if (json_object_get(r->root, "keyChanging"))
+		read_flag(r, "keyChanging", &record->key_changing);
+	if (json_object_get(r->root, "keyRemoving"))
+		read_slot(r, "keyRemoving", &record->key_removing);
 }
 
 static void read_bytes(struct reader *r, const char *key, uint64_t *ret_bytes)
@@ -190,6 +214,7 @@ int volume_record_parse(const char *text, const char *id, const char *shown,
 	read_text(&r, "luksUUID", record.luks_uuid, sizeof(record.luks_uuid));
 	read_text(&r, "fsUUID", record.fs_uuid, sizeof(record.fs_uuid));
 	read_text(&r, "created", record.created, sizeof(record.created));
+	read_key_change(&r, &record);
 	if (r.bad)
 		return refuse_field(shown, r.bad, e);
 	if (strcmp(record.id, id) != 0)

@@ -34,7 +34,10 @@ struct volume_record {
 	uint64_t data_offset_bytes;
 	char luks_uuid[UUID_SIZE]; /* from FORMATTING on */
 	char fs_uuid[UUID_SIZE];
-	char created[32]; /* RFC 3339, UTC */
+	char created[32];     /* RFC 3339, UTC */
+	char key_changed[32]; /* when the keyslots were made or changed; "" where that is unknown */
+	bool key_changing;    /* keyslots are being changed: the next stage goes on with it */
+	unsigned key_removing; /* the keyslot that is being removed then, counted from 1; 0: none */
 	struct params params;
 };
 

@@ -33,7 +33,7 @@ def find_binary():
     pytest.exit("rpc-testserver is missing: run 'make build' or set RPC_TESTSERVER", 1)
 
 
-def until(condition, timeout=5, what="condition"):
+def until(condition, timeout=30, what="condition"):
     """Waits until condition() is true; its value."""
     deadline = time.monotonic() + timeout
     while True:

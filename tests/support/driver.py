@@ -71,7 +71,13 @@ class Driver:
         until("the driver listens", lambda: self.read_log().count(" listening ") > before
               or self.process.poll() is not None)
         assert self.process.poll() is None, self.read_log()
-        self.channel = grpc.insecure_channel(f"unix:{self.socket}")
+        return self.connect()
+
+    def connect(self):
+        # Kubelet's client tries again at once; grpcio would wait for up to two minutes.
+        self.channel = grpc.insecure_channel(f"unix:{self.socket}", options=[
+            ("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200),
+            ("grpc.use_local_subchannel_pool", 1)])
         self.identity = rpc.IdentityStub(self.channel)
         self.controller = rpc.ControllerStub(self.channel)
         self.nodes = rpc.NodeStub(self.channel)

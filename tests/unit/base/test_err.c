@@ -16,6 +16,18 @@ static void set_formats_and_returns_minus_one(void **state)
 	assert_string_equal(e.msg, "volume 'v' is busy");
 }
 
+static void what_a_sentence_quotes_is_made_clean(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	err_set(&e, ERR_INTERNAL, "disk says '%s'", "\x1b[31mred\n\xc3\xa4\xc3");
+	assert_string_equal(e.msg, "disk says '?[31mred \xc3\xa4?'");
+	err_set(&e, ERR_INTERNAL, "cut: %.1s", "\xc3\xa4");
+	err_wrap(&e, "in\x7f");
+	assert_string_equal(e.msg, "in?: cut: ?");
+}
+
 static void errno_is_never_a_promise_about_a_volume(void **state)
 {
 	struct err e = { 0 };
@@ -62,6 +74,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(set_formats_and_returns_minus_one),
+		cmocka_unit_test(what_a_sentence_quotes_is_made_clean),
 		cmocka_unit_test(errno_is_never_a_promise_about_a_volume),
 		cmocka_unit_test(wrap_keeps_the_code_and_never_overflows),
 		cmocka_unit_test(own_message_may_be_an_argument),

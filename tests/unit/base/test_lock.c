@@ -99,6 +99,35 @@ static void slots_are_counted_and_waiting_ends(void **state)
 	folder_close(&folder);
 }
 
+static void a_locked_folder_stays_locked_while_a_program_runs(void **state)
+{
+	struct folder folder;
+	int gate[2];
+
+	(void)state;
+	folder_open(&folder);
+	int first = openat(folder.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int second = openat(folder.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
+	assert_int_equal(lock_folder(first), 0);
+	assert_int_equal(lock_folder(second), -EWOULDBLOCK);
+
+	pid_t program = fork();
+	if (program == 0) {
+		dup2(gate[0], STDIN_FILENO);
+		execlp("cat", "cat", NULL);
+		_exit(127);
+	}
+	close(first);
+	assert_int_equal(lock_folder(second), -EWOULDBLOCK);
+	close(gate[1]); /* ends cat */
+	close(gate[0]);
+	assert_int_equal(waitpid(program, NULL, 0), program);
+	assert_int_equal(lock_folder(second), 0);
+	close(second);
+	folder_close(&folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -106,6 +135,7 @@ int main(void)
 		cmocka_unit_test(a_removed_file_does_not_make_two_holders),
 		cmocka_unit_test(a_started_program_keeps_the_lock),
 		cmocka_unit_test(slots_are_counted_and_waiting_ends),
+		cmocka_unit_test(a_locked_folder_stays_locked_while_a_program_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

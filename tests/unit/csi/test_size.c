@@ -82,6 +82,11 @@ static void growing_never_shrinks(void **state)
 	range.required_bytes = 256 * MI;
 	assert_int_equal(size_of_grown(&range, &record, &bytes, &e), 0);
 	assert_int_equal(bytes, 256 * MI);
+	range = (Csi__V1__CapacityRange)CSI__V1__CAPACITY_RANGE__INIT;
+	range.required_bytes = 64 * MI;
+	range.limit_bytes = 100 * MI;
+	assert_int_equal(size_of_grown(&range, &record, &bytes, &e), -1);
+	assert_int_equal(e.code, ERR_OUT_OF_RANGE);
 	assert_int_equal(size_of_grown(NULL, &record, &bytes, &e), -1);
 	volume_record_done(&record);
 }

@@ -36,11 +36,25 @@ static void bad_flags_are_named(void **state)
 	assert_non_null(strstr(e.msg, "'bind'"));
 }
 
+static void a_mount_is_compared_with_its_flags(void **state)
+{
+	static const char *const hard[] = { "noexec", "commit=5", "noatime" };
+	static const char *const none[] = { "rw", "defaults" };
+
+	(void)state;
+	assert_true(mount_flags_match(hard, 3, "rw,noexec,noatime"));
+	assert_false(mount_flags_match(hard, 3, "rw,relatime"));
+	assert_true(mount_flags_match(none, 2, "rw,relatime"));
+	assert_false(mount_flags_match(none, 2, "ro,relatime"));
+	assert_true(mount_flags_match(NULL, 0, "rw"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flags_are_sorted),
 		cmocka_unit_test(bad_flags_are_named),
+		cmocka_unit_test(a_mount_is_compared_with_its_flags),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

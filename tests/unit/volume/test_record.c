@@ -16,6 +16,9 @@ static void make(struct volume_record *record)
 	strcpy(record->node, "node-a");
 	strcpy(record->luks_uuid, "3f2504e0-4f89-41d3-9a0c-0305e82c3301");
 	strcpy(record->created, "2026-11-23T05:09:00Z");
+	strcpy(record->key_changed, "2026-11-24T05:09:00Z");
+	record->key_changing = true;
+	record->key_removing = 2;
 	record->state = VOLUME_FORMATTED;
 	record->capacity_bytes = 1 << 30;
 	record->data_offset_bytes = 16 << 20;
@@ -34,6 +37,9 @@ static void a_record_survives_its_text(void **state)
 	char *text_again = volume_record_format(&again);
 	assert_string_equal(text, text_again);
 	assert_int_equal(again.state, VOLUME_FORMATTED);
+	assert_string_equal(again.key_changed, "2026-11-24T05:09:00Z");
+	assert_true(again.key_changing);
+	assert_int_equal(again.key_removing, 2);
 	assert_true(again.capacity_bytes == 1 << 30);
 	free(text);
 	free(text_again);
@@ -76,6 +82,9 @@ static void damaged_records_are_refused(void **state)
 		{ "\"volumeId\": \"pvc-1\"", "\"volumeId\": \"pvc-2\"",
 		  "record of volume 'pvc-2'" },
 		{ "\"version\": 1", "\"version\": 2", "newer version" },
+		{ "\"keyChanging\": true", "\"keyChanging\": 1", "'keyChanging'" },
+		{ "\"keyRemoving\": 2", "\"keyRemoving\": 33", "'keyRemoving'" },
+		{ "\"2026-11-24T05:09:00Z\"", "7", "'keyChanged'" },
 		{ "\"block\": false", "\"block\": 0", "'block'" },
 		{ "\"fsType\": \"ext4\"", "\"fsType\": \"ext9\"", "fsType" },
 		{ "\"fsType\"", "\"fsTipe\"", "fsTipe" },
@@ -94,6 +103,22 @@ static void damaged_records_are_refused(void **state)
 		assert_non_null(strstr(e.msg, "/x/volume.json"));
 		free(text);
 	}
+}
+
+static void a_record_of_the_first_version_is_read(void **state)
+{
+	struct volume_record record;
+	struct err e = { 0 };
+
+	(void)state;
+	char *text = with("  \"keyChanged\": \"2026-11-24T05:09:00Z\",\n  \"keyChanging\": true,\n"
+			  "  \"keyRemoving\": 2,\n",
+			  "");
+	assert_int_equal(volume_record_parse(text, "pvc-1", "f", &record, &e), 0);
+	assert_string_equal(record.key_changed, "");
+	assert_false(record.key_changing);
+	free(text);
+	volume_record_done(&record);
 }
 
 static void a_reserved_volume_needs_no_uuid(void **state)
@@ -117,6 +142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_record_survives_its_text),
 		cmocka_unit_test(damaged_records_are_refused),
+		cmocka_unit_test(a_record_of_the_first_version_is_read),
 		cmocka_unit_test(a_reserved_volume_needs_no_uuid),
 	};
 

@@ -61,3 +61,31 @@ def test_adopt_restores_a_lost_record(driver, lcw, refused, unchanged):
     driver.stage(volume)
     driver.unstage("pvc-a")
     driver.delete("pvc-a")
+
+
+def test_forget_only_what_is_lost(driver, lcw, refused):
+    volume = driver.create("pvc-l")
+    driver.stage(volume)
+    driver.unstage("pvc-l")
+    there = lcw("volume", "forget", "pvc-l")
+    assert there.returncode == 1 and "are there" in there.stderr
+    os.rename(driver.data, driver.data + ".lost")
+    with refused("FAILED_PRECONDITION", "lcw volume forget pvc-l"):
+        driver.delete("pvc-l")
+    assert lcw("volume", "forget", "pvc-l").returncode == 0
+    driver.delete("pvc-l")
+    assert lcw("volume", "show", "pvc-l").returncode == 1
+
+
+def test_adopt_refuses_the_image_of_another_volume(driver, lcw, unchanged):
+    for name in ("pvc-1", "pvc-2"):
+        driver.stage(driver.create(name))
+        driver.unstage(name)
+    os.remove(driver.record("pvc-1"))
+    os.remove(driver.image("pvc-1"))
+    os.rename(driver.image("pvc-2"), driver.image("pvc-1"))
+    with unchanged(driver.image("pvc-1"), f"{driver.base}/state/volumes/pvc-1.json"):
+        done = lcw("volume", "adopt", "pvc-1", "--passphrase-fd=0", input="correct horse")
+        assert done.returncode == 1 and "image of another volume" in done.stderr
+    os.rename(driver.image("pvc-1"), driver.image("pvc-2"))
+    driver.delete("pvc-2")

@@ -17,7 +17,7 @@ from driver import mount_capability, until
 from s3 import ACCESS, PASSPHRASE, SECRET, Cli, Server
 
 import csi_pb2 as csi
-from conftest import folder, running_driver
+from fixtures import folder, running_driver
 
 OPTIONS = [f"--rclone={os.environ['LCW_RCLONE']}"]
 MARKER = "the quick brown fox is a secret"
@@ -57,7 +57,7 @@ def sweep(driver):
 
 @pytest.fixture
 def driver():
-    with folder() as base, running_driver(base, OPTIONS) as one:
+    with folder() as base, running_driver(base, options=OPTIONS) as one:
         yield one
         left = sweep(one)
     assert left == []
@@ -225,7 +225,7 @@ def test_a_second_node_is_fenced_until_the_first_has_drained(driver, server, ref
     volume = create(driver, server)
     target = open_it(driver, server, volume)
     write(f"{target}/a", MARKER)
-    with folder() as base, running_driver(base, OPTIONS, node="node-b") as other:
+    with folder() as base, running_driver(base, options=OPTIONS, node="node-b") as other:
         with refused("FAILED_PRECONDITION", "node-a", "lcw volume release pvc-1 --node=node-a"):
             other.stage(volume, secrets=server.secrets())
         close_it(driver, volume)

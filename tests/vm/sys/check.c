@@ -27,6 +27,9 @@ const struct luks_params cheap = {
 };
 
 static bool report(bool good, const char *why, const char *file, int line, const char *fmt,
+		   va_list args) PRINTF(5, 0);
+
+static bool report(bool good, const char *why, const char *file, int line, const char *fmt,
 		   va_list args)
 {
 	char name[256];

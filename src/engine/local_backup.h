@@ -1,0 +1,21 @@
+/*
+ * The backup of a volume's LUKS header, {local-path}/{volumeID}/luks-header.backup, beside the
+ * image. It is never a reason to fail: a volume that can be used is used, and what is wrong with
+ * its backup is logged and tried again at the next stage.
+ */
+#ifndef ENGINE_LOCAL_BACKUP_H
+#define ENGINE_LOCAL_BACKUP_H
+
+#include "engine/local_volume.h"
+
+/*
+ * Makes the backup where it is missing, and anew where it is of another UUID, damaged or older than
+ * the header, with a warning. To be called when the passphrase has opened the header or the mapping
+ * is open; a header that is damaged, or not the record's, leaves the backup as it is.
+ */
+void local_backup_ensure(const struct local_volume *volume, const struct volume_record *record);
+
+/* After a key was made or changed: makes it anew, and sets the record's time of the change. */
+void local_backup_renew(const struct local_volume *volume, struct volume_record *record);
+
+#endif

@@ -1,0 +1,15 @@
+"""What the driver's process holds, and whether it grew."""
+import kernel
+from driver import until
+
+
+def resources(driver):
+    """(RSS in kB, descriptors), when no worker runs: a call's pipe is closed after its answer."""
+    until("no worker runs", lambda: not kernel.children(driver.process.pid))
+    return kernel.rollup(driver.process.pid, "Rss"), kernel.descriptors(driver.process.pid)
+
+
+def assert_no_growth(driver, before, allowed_kb):
+    rss, descriptors = resources(driver)
+    assert rss <= before[0] + allowed_kb
+    assert descriptors <= before[1]
