@@ -6,29 +6,11 @@
 #include "csi/size.h"
 #include "rpc/call.h"
 
-/*
- * A folder that is missing may be on a disk that is not mounted: the store forgets a volume while
- * its folder is still there, so it is missing for good only where the volume was never used.
- */
-static int mark_deleting(const struct csi_service *service, struct volume_record *record,
-			 bool *ret_present, struct err *e)
+/* On a full disk the mark cannot be written, and deleting is what may make room. */
+static int mark(const struct csi_service *service, struct volume_record *record,
+		enum volume_state state, struct err *e)
 {
-	const char *local_path = record->params.value[PARAM_LOCAL_PATH];
-
-	if (local_delete_check(&service->node, local_path, record->id, ret_present, e) < 0)
-		return -1;
-	if (record->state == VOLUME_RESERVED)
-		return 0;
-	if (!*ret_present)
-		return err_set(
-			e, ERR_FAILED_PRECONDITION,
-			"the data of volume '%s' cannot be found in '%s' on node '%s', so "
-			"nothing can be destroyed: is the disk of local-path mounted? If the "
-			"data are lost, `lcw volume forget %s` removes what is known of it",
-			record->id, local_path, service->node.id, record->id);
-	if (record->state == VOLUME_DELETING)
-		return 0;
-	record->state = VOLUME_DELETING;
+	record->state = state;
 	if (store_put(service->store, record, e) == 0)
 		return 0;
 	if (e->code != ERR_RESOURCE_EXHAUSTED)
@@ -38,17 +20,41 @@ static int mark_deleting(const struct csi_service *service, struct volume_record
 	return 0;
 }
 
-/* The data, the store's record, the folder: each call begins where another broke off. */
+/*
+ * A folder that is missing may be on a disk that is not mounted. It was deleted only where the
+ * store says that its data are gone, or that there never were any.
+ */
+static int begin_deletion(const struct csi_service *service, struct volume_record *record,
+			  bool *ret_present, struct err *e)
+{
+	const char *local_path = record->params.value[PARAM_LOCAL_PATH];
+
+	if (local_delete_check(&service->node, local_path, record->id, ret_present, e) < 0)
+		return -1;
+	if (record->state == VOLUME_RESERVED || record->state == VOLUME_ERASED)
+		return 0;
+	if (!*ret_present)
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"the data of volume '%s' cannot be found in '%s' on node '%s', so "
+			"nothing can be destroyed: is the disk of local-path mounted? If the "
+			"data are lost, `lcw volume forget %s` removes what is known of it",
+			record->id, local_path, service->node.id, record->id);
+	return record->state == VOLUME_DELETING ? 0 : mark(service, record, VOLUME_DELETING, e);
+}
+
+/* The data, the mark that they are gone, the folder, the store's record: each step repeatable. */
 int csi_delete_local(const struct csi_service *service, struct volume_record *record, struct err *e)
 {
 	const char *local_path = record->params.value[PARAM_LOCAL_PATH];
 	bool present;
 
-	if (mark_deleting(service, record, &present, e) < 0 ||
+	if (begin_deletion(service, record, &present, e) < 0 ||
 	    (present && local_delete_data(&service->node, local_path, record->id, e) < 0) ||
-	    store_remove(service->store, record->id, e) < 0)
+	    (record->state == VOLUME_DELETING && mark(service, record, VOLUME_ERASED, e) < 0) ||
+	    local_delete(&service->node, local_path, record->id, e) < 0)
 		return -1;
-	return local_delete(&service->node, local_path, record->id, e);
+	return store_remove(service->store, record->id, e);
 }
 
 int controller_delete_volume(struct rpc_call *call, struct err *e)

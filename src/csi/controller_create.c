@@ -221,7 +221,7 @@ static int ensure_volume(const struct rpc_call *call, const Request *request,
 
 	if (!is_known && e->code != ERR_NOT_FOUND)
 		return -1;
-	if (is_known && known.state == VOLUME_DELETING && params_backend(&known.params) != backend)
+	if (is_known && volume_is_going(&known) && params_backend(&known.params) != backend)
 		return err_set(e, ERR_ABORTED,
 			       "an earlier volume '%s' of the other storage-backend is still being "
 			       "deleted",
@@ -229,7 +229,7 @@ static int ensure_volume(const struct rpc_call *call, const Request *request,
 	if (backend == BACKEND_S3)
 		return ensure_s3(call, request, is_known ? &known : NULL, wanted, ret_made, e);
 	/* An unfinished deletion: nobody may find the old data under the new name. */
-	if (is_known && known.state == VOLUME_DELETING) {
+	if (is_known && volume_is_going(&known)) {
 		if (csi_delete_local(service, &known, e) < 0)
 			return err_wrap(e, "cannot finish the deletion of the earlier volume '%s'",
 					wanted->id);

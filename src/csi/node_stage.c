@@ -24,7 +24,7 @@ static int find_params(const Request *request, const struct csi_service *service
 	if (store_get(service->store, request->volume_id, known, e) == 0) {
 		params_copy(&known->params, &stage->params);
 		stage->known = known;
-		if (known->state == VOLUME_DELETING)
+		if (volume_is_going(known))
 			return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' is being deleted",
 				       known->id);
 		return 0;

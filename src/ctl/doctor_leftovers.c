@@ -165,7 +165,7 @@ static void look_at_record(const struct ctl_node *node, const struct volume_reco
 	char mend[VOLUME_NAME_SIZE + 32];
 	struct err e;
 
-	if (record->state == VOLUME_DELETING) {
+	if (volume_is_going(record)) {
 		findings_add(findings, "volume", FINDING_NOTE,
 			     "the next DeleteVolume goes on with it",
 			     "the deletion of '%s' is not finished", record->id);

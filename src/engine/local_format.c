@@ -137,6 +137,7 @@ int local_format_check(const struct local_volume *volume, const struct volume_re
 		*ret_plan = HEADER_OPEN;
 		return check_header(volume, record, image_fd, e);
 	case VOLUME_DELETING:
+	case VOLUME_ERASED:
 		break;
 	}
 	return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' is being deleted", volume->id);

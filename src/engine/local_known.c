@@ -11,7 +11,7 @@ static bool has_header(const struct volume_record *record)
 /* The folder's record is older than the file system, or that of another volume of this name. */
 static bool is_older(const struct volume_record *known, const struct volume_record *beside)
 {
-	if (known->state != VOLUME_FORMATTED || beside->state == VOLUME_DELETING)
+	if (known->state != VOLUME_FORMATTED || volume_is_going(beside))
 		return false;
 	return beside->state != VOLUME_FORMATTED ||
 	       strcmp(beside->luks_uuid, known->luks_uuid) != 0;

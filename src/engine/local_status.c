@@ -93,7 +93,7 @@ void local_condition(const struct node *node, const struct volume_record *record
 	struct err e = { 0 };
 
 	memset(ret_condition, 0, sizeof(*ret_condition));
-	if (record->state == VOLUME_DELETING) {
+	if (volume_is_going(record)) {
 		abnormal(ret_condition, "the volume is being deleted");
 		return;
 	}

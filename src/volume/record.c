@@ -11,10 +11,9 @@
 #define RECORD_VERSION 1
 
 static const char *const state_names[] = {
-	[VOLUME_RESERVED] = "reserved",
-	[VOLUME_FORMATTING] = "formatting",
-	[VOLUME_FORMATTED] = "formatted",
-	[VOLUME_DELETING] = "deleting",
+	[VOLUME_RESERVED] = "reserved",	  [VOLUME_FORMATTING] = "formatting",
+	[VOLUME_FORMATTED] = "formatted", [VOLUME_DELETING] = "deleting",
+	[VOLUME_ERASED] = "erased",
 };
 
 void volume_record_done(struct volume_record *record)
@@ -26,6 +25,11 @@ void volume_record_copy(const struct volume_record *from, struct volume_record *
 {
 	*ret_record = *from;
 	params_copy(&from->params, &ret_record->params);
+}
+
+bool volume_is_going(const struct volume_record *record)
+{
+	return record->state == VOLUME_DELETING || record->state == VOLUME_ERASED;
 }
 
 const char *volume_state_name(enum volume_state state)

@@ -18,7 +18,13 @@
  * Formatting, LUKS or file system, is possible in RESERVED and FORMATTING only; nobody has ever
  * seen the volume mounted in either. FORMATTED is for life.
  */
-enum volume_state { VOLUME_RESERVED, VOLUME_FORMATTING, VOLUME_FORMATTED, VOLUME_DELETING };
+enum volume_state {
+	VOLUME_RESERVED,
+	VOLUME_FORMATTING,
+	VOLUME_FORMATTED,
+	VOLUME_DELETING, /* its data go, or are gone */
+	VOLUME_ERASED,	 /* they are gone; of the store only */
+};
 
 #define NODE_NAME_SIZE 254
 #define UUID_SIZE 40
@@ -45,6 +51,9 @@ void volume_record_done(struct volume_record *record);
 #define auto_record __attribute__((cleanup(volume_record_done)))
 
 void volume_record_copy(const struct volume_record *from, struct volume_record *ret_record);
+
+/* Whether a deletion of the volume was begun. */
+bool volume_is_going(const struct volume_record *record);
 
 const char *volume_state_name(enum volume_state state);
 
