@@ -4,10 +4,8 @@ import fcntl
 import json
 import os
 import shutil
-import struct
 import subprocess
 import uuid
-import zlib
 
 import kernel
 import pytest
@@ -304,11 +302,12 @@ def test_a_mapping_without_a_table_is_cleared_away(shared_driver):
         assert name not in kernel.run("dmsetup", "ls")
 
 
-def lvm_label():
-    """The label of an LVM physical volume, as pvcreate(8) writes it into sector 1."""
-    body = struct.pack("<I8s32s", 32, b"LVM2 001", b"x" * 32).ljust(512 - 20, b"\0")
-    crc = zlib.crc32(body, 0xf597a6cf ^ 0xffffffff) ^ 0xffffffff
-    return struct.pack("<8sQI", b"LABELONE", 1, crc) + body
+def xfs_superblock(base):
+    """The first sector of a real xfs. ext4 leaves the first 1024 bytes of its device alone."""
+    kernel.run("truncate", "-s", "320M", f"{base}/xfs.img")
+    kernel.run("mkfs.xfs", "-q", f"{base}/xfs.img")
+    with open(f"{base}/xfs.img", "rb") as image:
+        return image.read(512)
 
 
 def test_signatures_beside_the_file_system_do_not_confuse(shared_driver):
@@ -316,8 +315,7 @@ def test_signatures_beside_the_file_system_do_not_confuse(shared_driver):
     volume = used_volume(shared_driver, "twosigs")
     shared_driver.stage(volume)
     with open("/dev/mapper/luks-twosigs", "r+b") as device:
-        device.seek(512)  # ext4 leaves the first 1024 bytes alone
-        device.write(lvm_label())
+        device.write(xfs_superblock(shared_driver.base))
         os.fsync(device.fileno())
     ambivalent = subprocess.run(["blkid", "-p", "/dev/mapper/luks-twosigs"], check=False,
                                 capture_output=True)
@@ -365,8 +363,8 @@ def test_a_check_that_broke_off_is_made_again(shared_driver, refused):
     kernel.run("cryptsetup", "open", "--disable-keyring", "--key-file", "-", loop, "luks-unchecked",
                input="correct horse")
     kernel.run("losetup", "-d", loop)  # goes with the mapping
-    kernel.run("tune2fs", "-U", "random", "/dev/mapper/luks-unchecked")
-    kernel.run("debugfs", "-w", "-R", "clri <2>", "/dev/mapper/luks-unchecked")  # no root
+    for command in ("clri <2>", "ssv state 2"):  # no root, and a note that something is wrong
+        kernel.run("debugfs", "-w", "-R", command, "/dev/mapper/luks-unchecked")
     with refused("FAILED_PRECONDITION", "e2fsck"):
         shared_driver.stage(volume)
     assert "luks-unchecked" not in kernel.mappings()

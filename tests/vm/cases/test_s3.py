@@ -206,10 +206,10 @@ def test_a_killed_rclone_is_told_and_nothing_synced_is_lost(driver, server):
 
 
 def test_a_stopped_server_aborts_the_unstage_until_it_is_back(driver, server, refused):
-    volume = create(driver, server)
+    volume = create(driver, server, rclone_vfs_write_back="10s")
     target = open_it(driver, server, volume)
-    server.stop()
     write(f"{target}/a", MARKER)
+    server.stop()
     assert json.loads(lcw(driver, "show", "pvc-1", "-o", "json"))["state"] == "formatted"
     assert "1 files, 31 bytes left" in lcw(driver, "drain", "pvc-1", check=False)
     driver.unpublish("pvc-1")

@@ -1,0 +1,262 @@
+#!/usr/bin/env python3
+"""load.py: many clients with mixed operations on many volumes, and a driver that keeps dying.
+
+Every client takes a volume that nobody works on and does what comes next in its life: create,
+stage, publish, write, read back, expand, stats, unpublish, unstage, delete. A call is repeated as
+kubelet repeats it. The driver is killed with SIGKILL every --kill-every seconds; its workers go on.
+At the end every volume must hold what was written, and nothing may be left in the kernel.
+Prints one table; started by scripts/torture load and a case of tests/vm, as root.
+"""
+import argparse
+import collections
+import copy
+import hashlib
+import os
+import random
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import kernel  # noqa: E402
+from driver import Driver, until  # noqa: E402
+
+import grpc  # noqa: E402
+
+MIB = 1 << 20
+SIZE = 24 * MIB
+# What kubelet repeats without a word; any other answer is a failure of this test.
+AGAIN = {"UNAVAILABLE", "ABORTED", "DEADLINE_EXCEEDED", "CANCELLED"}
+PATIENCE = 240
+
+
+def content(name, number):
+    """The bytes of one file: made again from its name to be compared."""
+    block = hashlib.sha256(f"{name} {number}".encode()).digest()
+    return block * (1000 + number % 50 * 100)
+
+
+class Volume:
+    """What one volume should be, in the hands of one client at a time."""
+
+    def __init__(self, name):
+        self.name, self.lock = name, threading.Lock()
+        self.forget()
+
+    def forget(self):
+        self.state, self.files, self.size, self.volume = "absent", [], SIZE, None
+
+
+class Load:
+    """The driver, its volumes, and what was seen."""
+
+    def __init__(self, options):
+        self.options = options
+        self.driver = Driver(options.base, options.binary)
+        self.volumes = [Volume(f"load-{number}") for number in range(options.volumes)]
+        self.counts, self.failures = collections.Counter(), []
+        self.probes, self.starts, self.kills = [], [], 0
+        self.stopping = threading.Event()
+        self.is_up = threading.Event()
+
+    # One call, as kubelet makes it.
+    def call(self, what, body):
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                result = body()
+                self.counts[what] += 1
+                return result
+            except grpc.RpcError as error:
+                code = error.code().name
+                # A worker that was alone with a dead driver cannot say how it ended.
+                if code not in AGAIN or time.monotonic() > end:
+                    raise AssertionError(f"{what}: {code}: {error.details()}") from error
+            self.counts["again"] += 1
+            time.sleep(0.1 + random.random() * 0.4)
+
+    # The steps of a volume's life. `c` is the client's own connection.
+    def create(self, c, v):
+        v.volume = self.call("create", lambda: c.create(v.name, SIZE, allocation="thin"))
+        v.state = "created"
+
+    def stage(self, c, v):
+        self.call("stage", lambda: c.stage(v.volume))
+        v.state = "staged"
+
+    def publish(self, c, v):
+        self.call("publish", lambda: c.publish(v.volume))
+        v.state = "published"
+
+    def write(self, c, v):
+        number = len(v.files)
+        if number >= 40:
+            return
+        with open(f"{c.target(v.name)}/{number}", "wb") as out:
+            out.write(content(v.name, number))
+            os.fsync(out.fileno())
+        v.files.append(number)
+        self.counts["write"] += 1
+
+    def read(self, c, v):
+        for number in v.files:
+            with open(f"{c.target(v.name)}/{number}", "rb") as file:
+                assert file.read() == content(v.name, number), f"{v.name} lost file {number}"
+        self.counts["read"] += 1
+
+    def expand(self, c, v):
+        if v.size >= SIZE + 4 * MIB:
+            return
+        v.size += 4 * MIB
+        self.call("expand", lambda: c.expand(v.name, v.size))
+        self.call("node expand", lambda: c.node_expand(v.name, c.target(v.name)))
+
+    def stats(self, c, v):
+        found = self.call("stats", lambda: c.stats(v.name, c.target(v.name)))
+        assert not found.volume_condition.abnormal, found.volume_condition.message
+
+    def unpublish(self, c, v):
+        self.call("unpublish", lambda: c.unpublish(v.name))
+        v.state = "staged"
+
+    def unstage(self, c, v):
+        self.call("unstage", lambda: c.unstage(v.name))
+        v.state = "created"
+
+    def delete(self, c, v):
+        self.call("delete", lambda: c.delete(v.name))
+        v.forget()
+
+    def step(self, c, v, chance):
+        steps = {"absent": [self.create], "created": [self.stage] * 9 + [self.delete],
+                 "staged": [self.publish] * 4 + [self.unstage],
+                 "published": [self.write] * 3 + [self.read, self.stats, self.expand, self.unpublish]}
+        chance.choice(steps[v.state])(c, v)
+
+    # Threads.
+    def client(self, seed):
+        chance, mine = random.Random(seed), copy.copy(self.driver).connect()
+        while not self.stopping.is_set():
+            volume = chance.choice(self.volumes)
+            if not volume.lock.acquire(blocking=False):
+                continue
+            try:
+                self.step(mine, volume, chance)
+            except (AssertionError, OSError) as error:
+                self.failures.append(f"{volume.name}: {error}")
+                self.stopping.set()
+            finally:
+                volume.lock.release()
+        mine.channel.close()
+
+    def prober(self):
+        mine = copy.copy(self.driver).connect()
+        while not self.stopping.is_set():
+            self.is_up.wait(5)
+            kills, begin = self.kills, time.monotonic()
+            try:
+                mine.probe()
+                if kills == self.kills:
+                    self.probes.append(time.monotonic() - begin)
+            except grpc.RpcError as error:
+                if self.is_up.is_set() and kills == self.kills and error.code().name != "UNAVAILABLE":
+                    self.failures.append(f"Probe: {error.code().name}")
+            time.sleep(0.1)
+        mine.channel.close()
+
+    def restart(self):
+        self.is_up.clear()
+        self.kills += 1
+        self.driver.kill()
+        begin = time.monotonic()
+        self.driver.start()
+        self.starts.append(time.monotonic() - begin)
+        self.is_up.set()
+
+    def run(self):
+        self.driver.start()
+        self.is_up.set()
+        self.descriptors = kernel.descriptors(self.driver.process.pid)
+        threads = [threading.Thread(target=self.client, args=(self.options.seed + number,))
+                   for number in range(self.options.clients)]
+        threads.append(threading.Thread(target=self.prober))
+        for thread in threads:
+            thread.start()
+        end = time.monotonic() + self.options.seconds
+        while time.monotonic() < end and not self.stopping.is_set():
+            if self.stopping.wait(min(self.options.kill_every, max(0, end - time.monotonic()))):
+                break
+            self.restart()
+        self.stopping.set()
+        for thread in threads:
+            thread.join(PATIENCE * 2)
+        self.finish()
+
+    def check_idle(self):
+        """Nothing of the driver is left but itself."""
+        pid = self.driver.process.pid
+        until("the workers end", lambda: not kernel.children(pid), 120)
+        base = self.options.base
+        left = [mount[0] for mount in kernel.mounts() if mount[0].startswith(base + "/")]
+        left += [name for name in kernel.mappings() if name.startswith("luks-load-")]
+        until("loop devices go", lambda: not [row for row in kernel.loops().values()
+                                              if (row["back-file"] or "").startswith(base + "/")], 10)
+        assert not left, f"left behind: {left}"
+        until("descriptors close", lambda: kernel.descriptors(pid) <= self.descriptors + 1, 10)
+
+    def finish(self):
+        """Every volume is opened once more, read, closed and deleted."""
+        try:
+            for volume in self.volumes:
+                if volume.state == "absent":
+                    # A create that was given up may have been done all the same.
+                    continue
+                if volume.state == "created":
+                    self.stage(self.driver, volume)
+                if volume.state == "staged":
+                    self.publish(self.driver, volume)
+                self.read(self.driver, volume)
+                self.unpublish(self.driver, volume)
+                self.unstage(self.driver, volume)
+                self.delete(self.driver, volume)
+            self.check_idle()
+            assert self.driver.stop() == 0, "the driver did not end well"
+        except AssertionError as error:
+            self.failures.append(str(error))
+
+
+def percentile(values, share):
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))] * 1000 if values else 0
+
+
+def report(load):
+    print(f"{'operation':<12} {'calls':>7}")
+    for what, count in sorted(load.counts.items()):
+        print(f"{what:<12} {count:>7}")
+    print(f"driver killed {load.kills} times; start after a kill: "
+          f"median {percentile(load.starts, 0.5):.0f} ms, worst {percentile(load.starts, 1):.0f} ms")
+    print(f"Probe, {len(load.probes)} calls: p50 {percentile(load.probes, 0.5):.1f} ms, "
+          f"p99 {percentile(load.probes, 0.99):.1f} ms, p99.9 {percentile(load.probes, 0.999):.1f} ms, "
+          f"worst {percentile(load.probes, 1):.1f} ms")
+    for failure in load.failures[:20]:
+        print(f"FAILED {failure}")
+    print(f"{load.options.volumes} volumes, {load.options.clients} clients, {load.options.seconds} s: "
+          f"{len(load.failures)} failures")
+    return 1 if load.failures else 0
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--volumes", type=int, default=500)
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--seconds", type=int, default=600)
+    parser.add_argument("--kill-every", type=float, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--base", required=True)
+    parser.add_argument("--binary", required=True)
+    load = Load(parser.parse_args())
+    load.run()
+    return report(load)
+
+
+sys.exit(main())
