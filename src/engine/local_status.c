@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "engine/local_mapping.h"
 #include "engine/local_mount.h"
+#include "sys/fs_health.h"
 #include "sys/image.h"
 
 static void abnormal(struct condition *condition, const char *fmt, ...) PRINTF(2, 3);
@@ -24,9 +25,11 @@ static void abnormal(struct condition *condition, const char *fmt, ...)
 	condition->abnormal = true;
 }
 
-static void look_at_mounts(const struct dm_info *mapping, struct condition *condition)
+static void look_at_mounts(const struct volume_record *record, const struct dm_info *mapping,
+			   struct condition *condition)
 {
 	auto_mount_table struct mount_table mounts = { 0 };
+	const char *mounted = NULL;
 	struct err e;
 
 	if (mount_table_read(&mounts, &e) < 0) {
@@ -36,6 +39,8 @@ static void look_at_mounts(const struct dm_info *mapping, struct condition *cond
 	for (size_t i = 0; i < mounts.count; i++) {
 		const struct mount_entry *mount = &mounts.entries[i];
 
+		if (mount->device == mapping->device)
+			mounted = mount->target;
 		if (mount->device == mapping->device &&
 		    mount_has_option(mount->super_options, "ro") &&
 		    !mount_has_option(mount->options, "ro"))
@@ -43,6 +48,10 @@ static void look_at_mounts(const struct dm_info *mapping, struct condition *cond
 					    "the kernel log of the "
 					    "node, then unstage and check it");
 	}
+	if (!condition->abnormal && mounted && !record->block &&
+	    fs_health(mapping->path, mapping->minor, params_fs_type(&record->params), mounted, &e) <
+		    0)
+		abnormal(condition, "%s", e.msg);
 }
 
 static void look(const struct node *node, const struct volume_record *record,
@@ -79,7 +88,7 @@ static void look(const struct node *node, const struct volume_record *record,
 	if (active && mapping.suspended)
 		abnormal(condition, "mapping '%s' is suspended: its I/O hangs", volume.mapping);
 	else if (active)
-		look_at_mounts(&mapping, condition);
+		look_at_mounts(record, &mapping, condition);
 	snprintf(condition->message + strlen(condition->message),
 		 sizeof(condition->message) - strlen(condition->message), "%s",
 		 condition->abnormal ? ""

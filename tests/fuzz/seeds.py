@@ -219,12 +219,28 @@ def heads():
                     for name, value in fields)
 
 
+def rclone():
+    """What rclone prints and writes."""
+    log = ('2026/01/01 00:00:00 ERROR : x: Failed to copy: operation error S3: PutObject, https response error '
+           'StatusCode: 403, RequestID: 1, api error AccessDenied: Access Denied\n'
+           '2026/01/01 00:00:00 NOTICE: dial tcp: lookup s3.example.org: no such host\n')
+    note = ('{"ModTime": "2026-01-01T00:00:00Z", "ATime": "2026-01-01T00:00:00Z", "Size": 5, "Rs": [{"Pos": 0, '
+            '"Size": 5}], "Fingerprint": "5,x", "Dirty": %s}')
+    return ["\x00" + log, "\x02" + log, "\x00rclone v1.76.0-DEV\n- os/version: x\n", "\x00rclone v1.69.1\n",
+            "\x01" + note % "true", "\x01" + note % "false", "\x01"]
+
+
+def packets():
+    return ['\x00{"do": "start", "id": "vol-1", "flags": ["--read-only"]}', '\x02{"id": "vol-1", "alive": true}',
+            '\x04{"exit": 3, "error": "x"}', "\x01[]", "\x00"]
+
+
 def all_seeds():
     """{target: inputs}, each text or bytes, a list or a dictionary by name."""
     get = "GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
     return {
         "request": requests(), "http2": http2(), "luks_header": disks(), "probe": disks(),
-        "luks_backup": backups(),
+        "luks_backup": backups(), "rclone": rclone(), "packet": packets(),
         "frame": [b"\x0f" + message(b"a message"), b"\0\1\0\0\0\1a", b"\3\0\xff\xff\xff\xff"], "head": [heads()],
         "record": [RECORD % pair for pair in [("reserved", ""), ("formatting", UUID), ("formatted", UUID),
                                               ("deleting", UUID)]],

@@ -3,6 +3,7 @@
 the volume's condition gives the reason, and all is well when the disk is back."""
 import json
 import os
+import re
 import time
 
 import csi_pb2 as csi
@@ -126,6 +127,25 @@ def test_a_first_stage_on_a_bad_disk_goes_on_when_it_is_back(place, refused):
     place.delete("pvc-new")
 
 
+def tells(driver, kept, target, words):
+    """The pod goes on, as pods do; whether both answers give the reason then."""
+    try:
+        write(f"{target}/new")
+    except OSError:
+        pass
+    found = condition(driver, kept.name), driver.stats(kept.name, target).volume_condition
+    return all(one.abnormal and re.search(words, one.message) for one in found)
+
+
+def test_a_disk_that_cannot_be_read_makes_the_condition_abnormal(place, kept):
+    kept.stage()
+    target = place.publish(kept.volume, kept.capability)
+    with place.disk.fault(ERROR, extents(kept.image, HEADER)):
+        until("the condition tells", lambda: tells(place, kept, target, "cannot be read|errors"), 20)
+    place.unpublish(kept.name)
+    place.unstage(kept.name)
+
+
 def test_writes_that_fail_cost_only_themselves(place, kept):
     kept.stage()
     target = place.publish(kept.volume, kept.capability)
@@ -133,6 +153,8 @@ def test_writes_that_fail_cost_only_themselves(place, kept):
     with place.disk.fault(ERROR_WRITES, extents(kept.image, HEADER)):
         with pytest.raises(OSError):
             write(f"{target}/new")
+        until("the condition tells",
+              lambda: tells(place, kept, target, "read-only|counted .* errors|cannot be read"), 30)
         place.unpublish(kept.name)
         place.unstage(kept.name)
 
