@@ -258,27 +258,44 @@ static int check_fs(const struct local_volume *volume, struct volume_record *rec
 		found.kind == PROBE_KNOWN ? found.type : "nothing known", mapping->path);
 }
 
-static int make_fs(const struct local_volume *volume, const struct volume_record *record,
-		   const struct dm_info *mapping, int fd, struct err *e)
+static int find_fs(const struct local_volume *volume, const struct volume_record *record,
+		   const struct dm_info *mapping, int fd, bool *ret_whole, struct err *e)
 {
 	enum fs_type type = params_fs_type(&record->params);
 	struct probe found;
-	bool whole = false;
 
 	if (probe_fd(fd, mapping->path, &found, e) < 0)
 		return -1;
-	if (found.kind == PROBE_KNOWN &&
-	    (!is_of_type(&found, type) || strcmp(found.uuid, record->fs_uuid) != 0))
+	if (found.kind != PROBE_KNOWN)
+		return 0;
+	if (!is_of_type(&found, type) || strcmp(found.uuid, record->fs_uuid) != 0)
 		return refuse_found(volume, &found, "hold no file system yet", e);
-	if (found.kind == PROBE_KNOWN && fs_super_is_whole(mapping->path, type, &whole, e) < 0)
+	return fs_super_is_whole(mapping->path, type, ret_whole, e);
+}
+
+/*
+ * What nobody has written yet decrypts to noise, and in noise libblkid finds a signature now and
+ * then. So the bytes below are asked first: whoever wrote something left more than zeros there.
+ */
+static int make_fs(const struct local_volume *volume, const struct volume_record *record,
+		   const struct dm_info *mapping, int image_fd, int fd, struct err *e)
+{
+	enum fs_type type = params_fs_type(&record->params);
+	bool unwritten, whole = false;
+
+	if (image_is_zero(image_fd, record->data_offset_bytes, &unwritten, e) < 0 ||
+	    (!unwritten && find_fs(volume, record, mapping, fd, &whole, e) < 0))
 		return -1;
 	/* Killed between the file system and FORMATTED; or the record is older than the data. */
-	return whole ? fs_check(mapping->path, type, e)
-		     : fs_make(mapping->path, type, record->fs_uuid, e);
+	if (whole)
+		return fs_check(mapping->path, type, e);
+	/* A mkfs that is killed leaves no noise for the next call then. */
+	return probe_clear(mapping->path, e) < 0 ? -1
+						 : fs_make(mapping->path, type, record->fs_uuid, e);
 }
 
 int local_format_fs(const struct local_volume *volume, struct volume_record *record,
-		    const struct dm_info *mapping, struct err *e)
+		    const struct dm_info *mapping, int image_fd, struct err *e)
 {
 	auto_close int fd = -1;
 
@@ -288,7 +305,7 @@ int local_format_fs(const struct local_volume *volume, struct volume_record *rec
 			return err_sys(e, errno, "cannot open '%s'", mapping->path);
 		if (record->state == VOLUME_FORMATTED)
 			return check_fs(volume, record, mapping, fd, e);
-		if (make_fs(volume, record, mapping, fd, e) < 0)
+		if (make_fs(volume, record, mapping, image_fd, fd, e) < 0)
 			return -1;
 	}
 	if (record->state == VOLUME_FORMATTED)

@@ -41,7 +41,7 @@ int local_format_open(const struct node *node, const struct local_volume *volume
  * and of the recorded type, and is checked; anything else is FAILED_PRECONDITION.
  */
 int local_format_fs(const struct local_volume *volume, struct volume_record *record,
-		    const struct dm_info *mapping, struct err *e) MUST_CHECK;
+		    const struct dm_info *mapping, int image_fd, struct err *e) MUST_CHECK;
 
 /*
  * The record that an image with a LUKS header and no volume.json should have: a volume of the Go

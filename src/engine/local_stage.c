@@ -180,7 +180,7 @@ static int take_over(struct staging *s, struct err *e)
 	if (mounted || s->record.block)
 		return 0;
 	s->opened_here = true; /* nobody uses it: a failed check closes it */
-	return local_format_fs(&s->volume, &s->record, &s->mapping, e);
+	return local_format_fs(&s->volume, &s->record, &s->mapping, s->image_fd, e);
 }
 
 /* `active`: the mapping was found open. */
@@ -193,7 +193,7 @@ static int ensure_mapping(struct staging *s, bool active, struct err *e)
 		return -1;
 	if (open_mapping(s, e) < 0 || (s->adopting && finish_adoption(s, e) < 0))
 		return -1;
-	return local_format_fs(&s->volume, &s->record, &s->mapping, e);
+	return local_format_fs(&s->volume, &s->record, &s->mapping, s->image_fd, e);
 }
 
 static int stage(struct staging *s, const char *local_path, struct err *e)

@@ -3,6 +3,7 @@
 
 #include <blkid/blkid.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 
 enum { LOOKED_AT = 1 << 20, STEP = 64 * 1024 };
 
@@ -107,4 +109,18 @@ int probe_fd_type(int fd, const char *shown_name, const char *type, struct probe
 		  struct err *e)
 {
 	return look(fd, shown_name, type, ret_probe, e);
+}
+
+int probe_clear(const char *device, struct err *e)
+{
+	static const unsigned char zeros[LOOKED_AT];
+	auto_close int fd = open(device, O_WRONLY | O_CLOEXEC);
+	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	size_t length = size < LOOKED_AT ? (size_t)size : LOOKED_AT;
+
+	if (size < 0 || lseek(fd, 0, SEEK_SET) < 0 || fd_write_all(fd, zeros, length) < 0 ||
+	    lseek(fd, -(off_t)length, SEEK_END) < 0 || fd_write_all(fd, zeros, length) < 0 ||
+	    fsync(fd) < 0)
+		return err_sys(e, errno, "cannot clear '%s' before it is formatted", device);
+	return 0;
 }

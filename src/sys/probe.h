@@ -25,4 +25,10 @@ int probe_fd(int fd, const char *shown_name, struct probe *ret_probe, struct err
 int probe_fd_type(int fd, const char *shown_name, const char *type, struct probe *ret_probe,
 		  struct err *e) MUST_CHECK;
 
+/*
+ * Writes zeros to the disk wherever probe_fd() looks (the first and the last MiB): for a device
+ * that is about to be formatted, and only for such a one.
+ */
+int probe_clear(const char *device, struct err *e) MUST_CHECK;
+
 #endif

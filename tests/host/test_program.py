@@ -75,7 +75,7 @@ def test_u23_http_endpoint(driver):
         other.controller.ListVolumes(csi.ListVolumesRequest(), timeout=60)
         metrics = get("/metrics")
         assert 'lukscryptwalker_rpc_total{method="ListVolumes",code="OK"} 1' in metrics
-        assert "lukscryptwalker_workers 0" in metrics
+        until("the worker has ended", lambda: "lukscryptwalker_workers 0" in get("/metrics"))
         with pytest.raises(urllib.error.HTTPError):
             get("/other")
         held = [socket.create_connection(("127.0.0.1", port)) for _ in range(64)]

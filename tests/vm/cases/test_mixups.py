@@ -1,6 +1,7 @@
 """What people, backups and disks mix up must never cost data, and gets an answer that helps."""
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -431,3 +432,29 @@ def test_host_root_shows_every_mount_twice():
         driver.unstage("twice")
         driver.delete("twice")
 
+
+
+def test_noise_that_looks_like_a_file_system_is_formatted(shared_driver):
+    """Sectors that nobody wrote decrypt to noise: about one new volume in 10^5 holds the magic of
+    an ext journal there. With this volume key they do; nobody's data are behind it."""
+    volume = shared_driver.create("noise")
+    image, luks = shared_driver.image("noise"), str(uuid.uuid4())
+    key = kernel.run("mktemp").strip()
+    with open(key, "wb") as out:
+        out.write(hashlib.sha512(b"lcw 327189").digest())
+    kernel.run("cryptsetup", "luksFormat", "-q", "--type", "luks2", "--cipher", "aes-xts-plain64",
+               "--volume-key-file", key, "--key-size", "512", "--sector-size", "4096", "--uuid",
+               luks, "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", "--key-file", "-",
+               image, input="correct horse")
+    kernel.run("cryptsetup", "open", "--key-file", "-", image, "noise-look",
+               input="correct horse")
+    seen = kernel.run("blkid", "-p", "-o", "value", "-s", "TYPE", "/dev/mapper/noise-look")
+    kernel.run("cryptsetup", "close", "noise-look")
+    assert seen.strip() == "jbd"
+    edit_record(shared_driver.record("noise"), state="formatting", luksUUID=luks,
+                fsUUID=str(uuid.uuid4()))
+    shared_driver.stage(volume)
+    put(shared_driver, volume)
+    shared_driver.unstage("noise")
+    assert file_of(shared_driver, volume) == "kept" and kernel.luks_uuid(image) == luks
+    shared_driver.delete("noise")
