@@ -31,7 +31,8 @@ static int begin_deletion(const struct csi_service *service, struct volume_recor
 
 	if (local_delete_check(&service->node, local_path, record->id, ret_present, e) < 0)
 		return -1;
-	if (record->state == VOLUME_RESERVED || record->state == VOLUME_ERASED)
+	if (record->state == VOLUME_CREATING || record->state == VOLUME_RESERVED ||
+	    record->state == VOLUME_ERASED)
 		return 0;
 	if (!*ret_present)
 		return err_set(

@@ -149,26 +149,29 @@ static int check_existing(const Request *request, const struct volume_record *ex
 }
 
 /*
- * The store may know the volume: then it must be the same. One that was ever formatted must have
- * its record beside the data still, because making it anew would show an empty volume.
+ * The store may know the volume: then it must be the same. One whose making came to its end must
+ * have its record beside the data still: anything else would make a second, empty one, where the
+ * disk that holds the first is not mounted.
  */
 static int check_known(const struct csi_service *service, const Request *request,
 		       const struct volume_record *known, const struct volume_record *wanted,
 		       struct err *e)
 {
 	auto_record struct volume_record beside = { 0 };
-	bool formatted = known->state == VOLUME_FORMATTING || known->state == VOLUME_FORMATTED;
 
 	if (check_existing(request, known, wanted, e) < 0)
 		return -1;
-	if (!formatted)
+	if (known->state == VOLUME_CREATING)
 		return 0;
 	if (local_load(&service->node, known->params.value[PARAM_LOCAL_PATH], known->id, &beside,
 		       e) == 0)
 		return local_check_known(known, &beside, e);
 	if (e->code == ERR_NOT_FOUND)
 		e->code = ERR_FAILED_PRECONDITION;
-	return err_wrap(e, "volume '%s' was formatted, but its data cannot be found", known->id);
+	return err_wrap(e,
+			"volume '%s' was made, but cannot be found (is the disk of local-path "
+			"mounted?)",
+			known->id);
 }
 
 /*
@@ -179,7 +182,7 @@ static int announce(const struct csi_service *service, const struct volume_recor
 		    struct err *e)
 {
 	const char *local_path = wanted->params.value[PARAM_LOCAL_PATH];
-	auto_record struct volume_record beside = { 0 };
+	auto_record struct volume_record beside = { 0 }, begun = { 0 };
 	uint64_t free_bytes;
 
 	if (local_load(&service->node, local_path, wanted->id, &beside, e) == 0)
@@ -194,7 +197,9 @@ static int announce(const struct csi_service *service, const struct volume_recor
 			       " bytes are asked for, %" PRIu64 " can be had",
 			       wanted->id, local_path, service->node.id, wanted->capacity_bytes,
 			       free_bytes);
-	return store_put(service->store, wanted, e);
+	volume_record_copy(wanted, &begun);
+	begun.state = VOLUME_CREATING;
+	return store_put(service->store, &begun, e);
 }
 
 /* A volume in S3 has no record but the store's. */
@@ -241,7 +246,7 @@ static int ensure_volume(const struct rpc_call *call, const Request *request,
 	if (local_create(&service->node, wanted, ret_made, e) < 0) {
 		/* A disk that was too full may never have room: then nothing may stay behind. */
 		bool ghost = !is_known ||
-			     (known.state == VOLUME_RESERVED && e->code == ERR_RESOURCE_EXHAUSTED);
+			     (known.state == VOLUME_CREATING && e->code == ERR_RESOURCE_EXHAUSTED);
 
 		if (ghost && store_remove(service->store, wanted->id, &ignored) < 0)
 			log_warn("cannot take back the record of a failed create",

@@ -51,7 +51,7 @@ static int check_not_in_use(const struct local_volume *volume, int image_fd, str
 		return 0;
 	if (fstat(image_fd, &st) < 0)
 		return err_sys(e, errno, "cannot look at the image of volume '%s'", volume->id);
-	if (loop_find(&st, &found, &loop, e) < 0)
+	if (loop_find(&st, volume->image, &found, &loop, e) < 0)
 		return -1;
 	if (found)
 		return err_set(

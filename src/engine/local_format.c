@@ -136,6 +136,7 @@ int local_format_check(const struct local_volume *volume, const struct volume_re
 	case VOLUME_FORMATTED:
 		*ret_plan = HEADER_OPEN;
 		return check_header(volume, record, image_fd, e);
+	case VOLUME_CREATING:
 	case VOLUME_DELETING:
 	case VOLUME_ERASED:
 		break;
@@ -234,6 +235,20 @@ static bool is_of_type(const struct probe *found, enum fs_type type)
 	return found->kind == PROBE_KNOWN && strcmp(found->type, fs_type_name(type)) == 0;
 }
 
+/* With what a person needs where the program cannot mend it: the mapping is closed by then. */
+static int check_whole_fs(const struct local_volume *volume, const struct dm_info *mapping,
+			  enum fs_type type, struct err *e)
+{
+	if (fs_check(mapping->path, type, e) == 0)
+		return 0;
+	if (e->code != ERR_FAILED_PRECONDITION && e->code != ERR_DEADLINE_EXCEEDED)
+		return -1;
+	return err_wrap(e,
+			"volume '%s' must be mended on its node (before: `cryptsetup open %s/%s "
+			"%s`, after: `cryptsetup close %s`)",
+			volume->id, volume->path, volume->image, volume->mapping, volume->mapping);
+}
+
 static int check_fs(const struct local_volume *volume, struct volume_record *record,
 		    const struct dm_info *mapping, int fd, struct err *e)
 {
@@ -243,13 +258,13 @@ static int check_fs(const struct local_volume *volume, struct volume_record *rec
 	if (probe_fd_type(fd, mapping->path, fs_type_name(type), &found, e) < 0)
 		return -1;
 	if (is_of_type(&found, type))
-		return fs_check(mapping->path, type, e);
+		return check_whole_fs(volume, mapping, type, e);
 	if (probe_fd(fd, mapping->path, &found, e) < 0 ||
 	    learn_fs_type(volume, record, &found, e) < 0)
 		return -1;
 	type = params_fs_type(&record->params);
 	if (is_of_type(&found, type))
-		return fs_check(mapping->path, type, e);
+		return check_whole_fs(volume, mapping, type, e);
 	return err_set(
 		e, ERR_FAILED_PRECONDITION,
 		"volume '%s' should hold a '%s' file system, but '%s' was found on '%s': it is not "
@@ -288,7 +303,7 @@ static int make_fs(const struct local_volume *volume, const struct volume_record
 		return -1;
 	/* Killed between the file system and FORMATTED; or the record is older than the data. */
 	if (whole)
-		return fs_check(mapping->path, type, e);
+		return check_whole_fs(volume, mapping, type, e);
 	/* A mkfs that is killed leaves no noise for the next call then. */
 	return probe_clear(mapping->path, e) < 0 ? -1
 						 : fs_make(mapping->path, type, record->fs_uuid, e);

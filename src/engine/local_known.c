@@ -20,7 +20,8 @@ static bool is_older(const struct volume_record *known, const struct volume_reco
 /* The store has a new volume, and the folder an earlier one of this name. */
 static bool is_earlier(const struct volume_record *known, const struct volume_record *beside)
 {
-	return known->state == VOLUME_RESERVED && has_header(beside) && !beside->adopted &&
+	return (known->state == VOLUME_RESERVED || known->state == VOLUME_CREATING) &&
+	       has_header(beside) && !beside->adopted &&
 	       strcmp(known->created, beside->created) != 0;
 }
 

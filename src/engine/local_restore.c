@@ -47,7 +47,7 @@ static int check_closed(const struct restoring *r, struct err *e)
 			       r->volume.id, r->volume.mapping);
 	if (fstat(r->image_fd, &image) < 0)
 		return err_set(e, ERR_INTERNAL, "cannot look at the image");
-	if (loop_find(&image, &found, &loop, e) < 0)
+	if (loop_find(&image, r->volume.image, &found, &loop, e) < 0)
 		return -1;
 	return found ? err_set(e, ERR_FAILED_PRECONDITION,
 			       "the image of volume '%s' is attached to %s: `losetup -d %s` before "

@@ -96,7 +96,7 @@ static int check_not_attached(const struct staging *s, struct err *e)
 	struct err ignored;
 	bool found;
 
-	if (loop_find(&s->image, &found, &loop, e) < 0)
+	if (loop_find(&s->image, s->volume.image, &found, &loop, e) < 0)
 		return -1;
 	if (!found)
 		return 0;

@@ -125,15 +125,15 @@ int fs_check(const char *device, enum fs_type type, struct err *e)
 	if (type == FS_XFS)
 		return 0;
 	if (proc_run(argv, TOOL_MS, &result, e) < 0)
-		return err_wrap(e, "cannot check '%s'", device);
+		return err_wrap(e, "cannot check '%s', run `e2fsck -f %s`", device, device);
 	/* 1: errors corrected; 2: corrected, and not mounted here so there is nothing to reboot. */
 	if (result.exit_code >= 0 && result.exit_code <= 3)
 		return 0;
 	return err_set(
 		e, ERR_FAILED_PRECONDITION,
-		"the file system on '%s' has errors that need a person (e2fsck exit %d: %.300s): "
-		"run `e2fsck -f %s` on the node",
-		device, result.exit_code, result.output, device);
+		"the file system on '%s' has errors that need a person, run `e2fsck -f %s` (e2fsck "
+		"exit %d: %.200s)",
+		device, device, result.exit_code, result.output);
 }
 
 int fs_needs_grow(const char *device, enum fs_type type, const char *mount_path,

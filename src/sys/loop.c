@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 
 enum { LOOP_MAJOR = 7, ATTACH_TRIES = 64, OPEN_TRIES = 50 };
 
@@ -136,7 +137,31 @@ static bool next_attached(DIR *dir, unsigned *ret_number)
 	return false;
 }
 
-int loop_find(const struct stat *image, bool *ret_found, struct loop *ret_loop, struct err *e)
+/* What the kernel shows people: the last part of the path, with " (deleted)" where it is so. */
+static bool shows_name(unsigned number, const char *name)
+{
+	char shown[64], path[PATH_MAX];
+
+	snprintf(shown, sizeof(shown), "/sys/block/loop%u/loop/backing_file", number);
+	if (fd_read_small(shown, path, sizeof(path)) < 0)
+		return true;
+	const char *slash = strrchr(path, '/');
+	return strncmp(slash ? slash + 1 : path, name, strlen(name)) == 0;
+}
+
+/* Whose status cannot be read is on a file that is out of reach: not ours, unless by its name. */
+static int look_at(const struct loop *loop, const struct stat *image, const char *name,
+		   bool *ret_yes, struct err *e)
+{
+	int rc = is_backed_by(loop, image, ret_yes);
+
+	if (rc == 0 || (rc != -EINTR && !shows_name(loop->number, name)))
+		return 0;
+	return err_sys(e, -rc, "cannot look at %s", loop->path);
+}
+
+int loop_find(const struct stat *image, const char *name, bool *ret_found, struct loop *ret_loop,
+	      struct err *e)
 {
 	auto_closedir DIR *dir = opendir("/sys/block");
 	auto_loop struct loop found = LOOP_NONE;
@@ -152,10 +177,10 @@ int loop_find(const struct stat *image, bool *ret_found, struct loop *ret_loop, 
 
 		if (rc == -ENXIO || rc == -ENOENT)
 			continue;
-		if (rc == 0)
-			rc = is_backed_by(&loop, image, &yes);
 		if (rc < 0)
 			return err_sys(e, -rc, "cannot look at /dev/loop%u", number);
+		if (look_at(&loop, image, name, &yes, e) < 0)
+			return -1;
 		if (!yes)
 			continue;
 		if (found.fd >= 0)

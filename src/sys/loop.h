@@ -26,9 +26,11 @@ int loop_attach(int image_fd, unsigned block_size, bool read_only, struct loop *
 
 /*
  * The loop device whose backing file is this inode (LOOP_GET_STATUS64). *ret_found false: none.
- * Two devices on one inode is FAILED_PRECONDITION: two mappings of one image destroy it.
+ * Two devices on one inode is FAILED_PRECONDITION: two mappings of one image destroy it. A device
+ * on a file that is out of reach (a dead server) is passed over, unless it shows `name`, the file
+ * name of the image, to people.
  */
-int loop_find(const struct stat *image, bool *ret_found, struct loop *ret_loop,
+int loop_find(const struct stat *image, const char *name, bool *ret_found, struct loop *ret_loop,
 	      struct err *e) MUST_CHECK;
 
 /* Whether loop device `number` is backed by this inode. */

@@ -13,7 +13,7 @@
 static const char *const state_names[] = {
 	[VOLUME_RESERVED] = "reserved",	  [VOLUME_FORMATTING] = "formatting",
 	[VOLUME_FORMATTED] = "formatted", [VOLUME_DELETING] = "deleting",
-	[VOLUME_ERASED] = "erased",
+	[VOLUME_ERASED] = "erased",	  [VOLUME_CREATING] = "creating",
 };
 
 void volume_record_done(struct volume_record *record)

@@ -24,6 +24,7 @@ enum volume_state {
 	VOLUME_FORMATTED,
 	VOLUME_DELETING, /* its data go, or are gone */
 	VOLUME_ERASED,	 /* they are gone; of the store only */
+	VOLUME_CREATING, /* before RESERVED: there may be an image, or not; of the store only */
 };
 
 #define NODE_NAME_SIZE 254

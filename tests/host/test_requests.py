@@ -179,7 +179,7 @@ def test_a_failed_create_leaves_no_ghost(driver, refused):
     with open(store, encoding="utf-8") as text:
         record = json.load(text)
     driver.delete("pvc-ghost")
-    record["capacityBytes"] = 1 << 45
+    record.update(state="creating", capacityBytes=1 << 45)
     with open(store, "w", encoding="utf-8") as text:
         json.dump(record, text)
     with refused("RESOURCE_EXHAUSTED", "no space"):

@@ -11,7 +11,7 @@ import uuid
 import kernel
 import pytest
 from fixtures import folder, running_driver
-from driver import MODES, Driver, block_capability, mount_capability
+from driver import MODES, Driver, block_capability, mount_capability, until
 
 MIB = 1 << 20
 RWOP = MODES.SINGLE_NODE_SINGLE_WRITER
@@ -327,6 +327,23 @@ def test_signatures_beside_the_file_system_do_not_confuse(shared_driver):
     shared_driver.delete("twosigs")
 
 
+def test_a_volume_is_not_made_twice(shared_driver, refused):
+    """CreateVolume is asked again while the disk with the image, not used yet, is away."""
+    disk = f"{shared_driver.base}/first-disk"
+    volume = shared_driver.create("once", local_path=disk)
+    os.rename(disk, f"{disk}.away")
+    os.mkdir(disk)
+    with refused("FAILED_PRECONDITION", "was made", "disk of local-path mounted"):
+        shared_driver.create("once", local_path=disk)
+    assert os.listdir(disk) == []
+    os.rmdir(disk)
+    os.rename(f"{disk}.away", disk)
+    shared_driver.create("once", local_path=disk)
+    shared_driver.stage(volume)
+    shared_driver.unstage("once")
+    shared_driver.delete("once")
+
+
 def test_an_earlier_volume_of_this_name_is_not_shown(shared_driver, refused):
     """Made anew while the disk with the old one was away, as a crash may leave it."""
     volume = used_volume(shared_driver, "reborn")
@@ -366,7 +383,7 @@ def test_a_check_that_broke_off_is_made_again(shared_driver, refused):
     kernel.run("losetup", "-d", loop)  # goes with the mapping
     for command in ("clri <2>", "ssv state 2"):  # no root, and a note that something is wrong
         kernel.run("debugfs", "-w", "-R", command, "/dev/mapper/luks-unchecked")
-    with refused("FAILED_PRECONDITION", "e2fsck"):
+    with refused("FAILED_PRECONDITION", "cryptsetup open", "e2fsck -f"):
         shared_driver.stage(volume)
     assert "luks-unchecked" not in kernel.mappings()
     shared_driver.delete("unchecked")
@@ -458,3 +475,29 @@ def test_noise_that_looks_like_a_file_system_is_formatted(shared_driver):
     shared_driver.unstage("noise")
     assert file_of(shared_driver, volume) == "kept" and kernel.luks_uuid(image) == luks
     shared_driver.delete("noise")
+
+
+def test_a_loop_device_on_a_dead_server_stops_nobody(shared_driver):
+    """Somebody else's: its file lies on a file system that answers no more."""
+    base = f"{shared_driver.base}/remote"
+    os.makedirs(f"{base}/mount")
+    os.mkdir(f"{base}/source")
+    kernel.run("truncate", "-s", "4M", f"{base}/source/disk.img")
+    with subprocess.Popen([os.environ["LCW_RCLONE"], "--config", "", "mount", f"{base}/source",
+                           f"{base}/mount"], stdout=subprocess.DEVNULL) as server:
+        try:
+            until("it is mounted", lambda: os.path.exists(f"{base}/mount/disk.img"))
+            device = kernel.run("losetup", "-r", "-f", "--show", f"{base}/mount/disk.img").strip()
+        finally:
+            server.kill()
+    try:
+        done = subprocess.run(["losetup", "-l", device], capture_output=True, text=True, timeout=60)
+        assert "disk.img" in done.stdout
+        with pytest.raises(OSError):
+            os.stat(f"{base}/mount/disk.img")
+        volume = used_volume(shared_driver, "beside-dead")
+        assert file_of(shared_driver, volume) == "kept"
+        shared_driver.delete("beside-dead")
+    finally:
+        kernel.run("losetup", "-d", device)
+        kernel.run("umount", "-l", f"{base}/mount")

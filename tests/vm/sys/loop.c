@@ -22,7 +22,7 @@ static void attach_find_detach(void)
 
 	if (!image_make(&image, "attach", 8 * MI) || !image_make(&other, "other", 8 * MI))
 		return;
-	OK(loop_find(&image.st, &yes, &found, &e), "loop_find without a device");
+	OK(loop_find(&image.st, "image", &yes, &found, &e), "loop_find without a device");
 	CHECK(!yes, "an image that is not attached is not found");
 	OK(loop_attach(image.fd, 4096, false, &loop, &e), "loop_attach");
 	CHECK(strcmp(sys_line("/sys/block/loop%u/loop/backing_file", loop.number), image.path) == 0,
@@ -34,7 +34,7 @@ static void attach_find_detach(void)
 	      "the block size is 4096");
 	CHECK(strcmp(shell_line("losetup -n -O BACK-FILE %s", loop.path), image.path) == 0,
 	      "losetup shows the image's path");
-	OK(loop_find(&image.st, &yes, &found, &e), "loop_find with a device");
+	OK(loop_find(&image.st, "image", &yes, &found, &e), "loop_find with a device");
 	CHECK(yes && found.number == loop.number, "it is the device that was attached");
 	loop_close(&found);
 	OK(loop_is_backed_by(loop.number, &image.st, &yes, &e), "loop_is_backed_by");
@@ -45,7 +45,7 @@ static void attach_find_detach(void)
 	CHECK(backing.inode == image.st.st_ino && backing.device == image.st.st_dev,
 	      "device and inode are those of stat(2)");
 	OK(loop_attach(image.fd, 4096, false, &twice, &e), "a second device on the same image");
-	REFUSED(loop_find(&image.st, &yes, &found, &e), ERR_FAILED_PRECONDITION, "twice",
+	REFUSED(loop_find(&image.st, "image", &yes, &found, &e), ERR_FAILED_PRECONDITION, "twice",
 		"two devices on one image are noticed");
 	loop_close(&twice);
 	REFUSED(loop_wait_detached(loop.number, &backing, 200, &e), ERR_FAILED_PRECONDITION,
@@ -137,7 +137,7 @@ static void many_devices(void)
 		unlink(path);
 	}
 	int64_t start = clock_ms();
-	good = good && loop_find(&image.st, &yes, &found, &e) == 0 && !yes;
+	good = good && loop_find(&image.st, "image", &yes, &found, &e) == 0 && !yes;
 	int64_t ms = clock_ms() - start;
 	CHECK(good && ms < 2000, "loop_find among %d devices takes %lld ms", MANY, (long long)ms);
 	for (int i = 0; i < MANY; i++)
