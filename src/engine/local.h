@@ -173,7 +173,7 @@ void local_condition(const struct node *node, const struct volume_record *record
 
 /*
  * Usage at a staged or published path. NOT_FOUND when the path is no mount of this volume. For a
- * raw block volume only total_bytes is set.
+ * raw block volume, and for a file system that has shut itself down, only total_bytes is set.
  */
 int local_usage(const struct node *node, const struct volume_record *record,
 		const char *volume_path, struct fs_usage *ret_usage, struct err *e) MUST_CHECK;

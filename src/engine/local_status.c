@@ -155,8 +155,14 @@ int local_usage(const struct node *node, const struct volume_record *record,
 		ret_usage->total_bytes = mapping.size_bytes;
 		return 0;
 	}
-	auto_close int fd = open(target.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_close int fd = open(target.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, errno, "cannot open '%s'", target.path);
-	return fs_usage(fd, ret_usage, e);
+	/* One that has shut itself down tells nothing any more, and takes nothing. */
+	if (fs_usage(fd, ret_usage, e) < 0) {
+		if (e->sys != EIO)
+			return -1;
+		ret_usage->total_bytes = record->capacity_bytes;
+	}
+	return 0;
 }
