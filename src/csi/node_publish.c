@@ -14,18 +14,17 @@ int node_publish_volume(struct rpc_call *call, struct err *e)
 					   .target_path = request->target_path,
 					   .read_only = request->readonly };
 	auto_record struct volume_record record = { 0 };
+	bool s3 = csi_is_s3(service, request->volume_id, NULL, 0);
 	struct target target;
 	auto_close int lock = -1;
 
-	if (csi_is_s3(service, request->volume_id, NULL, 0))
-		return node_s3_publish(call, e);
 	if (volume_id_check(request->volume_id, e) < 0 ||
 	    target_parse(&service->node.kubelet, request->staging_target_path, "staging path",
 			 &target, e) < 0 ||
 	    target_parse(&service->node.kubelet, request->target_path, "target path", &target, e) <
 		    0 ||
-	    request_capability(request->volume_capability, BACKEND_LOCAL, &publish.capability, e) <
-		    0 ||
+	    request_capability(request->volume_capability, s3 ? BACKEND_S3 : BACKEND_LOCAL,
+			       &publish.capability, e) < 0 ||
 	    csi_lock_volume(service, request->volume_id, &lock, e) < 0 ||
 	    csi_find_volume(service, request->volume_id,
 			    request_map_value((void *const *)request->volume_context,
@@ -33,9 +32,9 @@ int node_publish_volume(struct rpc_call *call, struct err *e)
 			    &record, e) < 0)
 		return -1;
 	publish.record = &record;
-	if (local_publish(&service->node, &publish, e) < 0)
-		return -1;
-	return rpc_call_reply(call, &reply.base, e);
+	int rc = s3 ? s3_publish(&service->node, &publish, e)
+		    : local_publish(&service->node, &publish, e);
+	return rc < 0 ? -1 : rpc_call_reply(call, &reply.base, e);
 }
 
 int node_unpublish_volume(struct rpc_call *call, struct err *e)
@@ -44,16 +43,16 @@ int node_unpublish_volume(struct rpc_call *call, struct err *e)
 		(const Csi__V1__NodeUnpublishVolumeRequest *)call->request;
 	struct csi_service *service = call->service;
 	Csi__V1__NodeUnpublishVolumeResponse reply = CSI__V1__NODE_UNPUBLISH_VOLUME_RESPONSE__INIT;
+	const char *id = request->volume_id, *path = request->target_path;
+	bool s3 = csi_is_s3(service, id, NULL, 0);
 	struct target target;
 	auto_close int lock = -1;
 
-	if (csi_is_s3(service, request->volume_id, NULL, 0))
-		return node_s3_unpublish(call, e);
-	if (volume_id_check(request->volume_id, e) < 0 ||
-	    target_parse(&service->node.kubelet, request->target_path, "target path", &target, e) <
-		    0 ||
-	    csi_lock_volume(service, request->volume_id, &lock, e) < 0 ||
-	    local_unpublish(&service->node, request->volume_id, request->target_path, e) < 0)
+	if (volume_id_check(id, e) < 0 ||
+	    target_parse(&service->node.kubelet, path, "target path", &target, e) < 0 ||
+	    csi_lock_volume(service, id, &lock, e) < 0)
 		return -1;
-	return rpc_call_reply(call, &reply.base, e);
+	int rc = s3 ? s3_unpublish(&service->node, id, path, e)
+		    : local_unpublish(&service->node, id, path, e);
+	return rc < 0 ? -1 : rpc_call_reply(call, &reply.base, e);
 }

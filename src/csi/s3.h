@@ -42,7 +42,6 @@ int csi_s3_delete(const struct rpc_call *call, struct volume_record *record,
 int csi_s3_expand(struct csi_service *service, struct volume_record *record, uint64_t bytes,
 		  struct err *e) MUST_CHECK;
 
-rpc_handler node_s3_stage, node_s3_unstage, node_s3_publish, node_s3_unpublish;
-rpc_handler node_s3_stats, node_s3_expand;
+rpc_handler node_s3_stage, node_s3_unstage, node_s3_stats, node_s3_expand;
 
 #endif

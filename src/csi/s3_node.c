@@ -84,43 +84,6 @@ int node_s3_unstage(struct rpc_call *call, struct err *e)
 	return rpc_call_reply(call, &reply.base, e);
 }
 
-int node_s3_publish(struct rpc_call *call, struct err *e)
-{
-	const Csi__V1__NodePublishVolumeRequest *request =
-		(const Csi__V1__NodePublishVolumeRequest *)call->request;
-	struct csi_service *service = call->service;
-	Csi__V1__NodePublishVolumeResponse reply = CSI__V1__NODE_PUBLISH_VOLUME_RESPONSE__INIT;
-	struct publish_request publish = { .staging_path = request->staging_target_path,
-					   .target_path = request->target_path,
-					   .read_only = request->readonly };
-	auto_record struct volume_record record = { 0 };
-	auto_close int lock = -1;
-
-	if (request_capability(request->volume_capability, BACKEND_S3, &publish.capability, e) <
-		    0 ||
-	    csi_lock_volume(service, request->volume_id, &lock, e) < 0 ||
-	    store_get(service->store, request->volume_id, &record, e) < 0)
-		return -1;
-	publish.record = &record;
-	if (s3_publish(&service->node, &publish, e) < 0)
-		return -1;
-	return rpc_call_reply(call, &reply.base, e);
-}
-
-int node_s3_unpublish(struct rpc_call *call, struct err *e)
-{
-	const Csi__V1__NodeUnpublishVolumeRequest *request =
-		(const Csi__V1__NodeUnpublishVolumeRequest *)call->request;
-	struct csi_service *service = call->service;
-	Csi__V1__NodeUnpublishVolumeResponse reply = CSI__V1__NODE_UNPUBLISH_VOLUME_RESPONSE__INIT;
-	auto_close int lock = -1;
-
-	if (csi_lock_volume(service, request->volume_id, &lock, e) < 0 ||
-	    s3_unpublish(&service->node, request->volume_id, request->target_path, e) < 0)
-		return -1;
-	return rpc_call_reply(call, &reply.base, e);
-}
-
 int node_s3_stats(struct rpc_call *call, struct err *e)
 {
 	const Csi__V1__NodeGetVolumeStatsRequest *request =
