@@ -148,14 +148,18 @@ int ctl_node_doctor(const struct ctl *ctl, char *words[], struct err *e)
 {
 	auto_ctl_node struct ctl_node node = CTL_NODE_NONE;
 	auto_findings struct findings findings = { 0 };
+	__attribute__((cleanup(doctor_known_done))) struct doctor_known known = { 0 };
 
 	(void)words;
 	doctor_kernel(&findings);
 	doctor_machine(&findings);
 	doctor_folders(ctl, &findings);
-	if (ctl_node_open(ctl, &node, e) < 0)
+	if (ctl_node_open(ctl, &node, e) < 0) {
 		findings_add(&findings, "leftovers", FINDING_WRONG, "", "cannot look: %s", e->msg);
-	else
-		doctor_leftovers(ctl, &node, &findings);
+	} else {
+		doctor_read_known(&node, &known, &findings);
+		doctor_space(&node, &known, &findings);
+		doctor_leftovers(ctl, &node, &known, &findings);
+	}
 	return ctl_report(ctl, ctl->node_id, &findings);
 }

@@ -9,49 +9,9 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "base/mem.h"
 #include "ctl/doctor.h"
 #include "sys/dm.h"
 #include "sys/mountinfo.h"
-
-/* All that the store knows of this node. */
-struct known {
-	struct volume_record *records;
-	size_t count;
-};
-
-static void known_done(struct known *known)
-{
-	for (size_t i = 0; i < known->count; i++)
-		volume_record_done(&known->records[i]);
-	free(known->records);
-}
-
-static void read_known(const struct ctl_node *node, struct known *known, struct findings *findings)
-{
-	size_t count = 0;
-	char **ids = NULL;
-	struct err e;
-	bool more;
-
-	if (store_list(node->store, "", 0, &ids, &count, &more, &e) < 0) {
-		findings_add(findings, "records", FINDING_WRONG, "", "%s", e.msg);
-		return;
-	}
-	known->records = xcalloc(count + 1, sizeof(*known->records));
-	for (size_t i = 0; i < count; i++) {
-		struct volume_record *record = &known->records[known->count];
-
-		if (store_get(node->store, ids[i], record, &e) < 0)
-			findings_add(findings, "records", FINDING_WRONG, "", "%s", e.msg);
-		else if (strcmp(record->node, node->node.id) == 0 &&
-			 params_backend(&record->params) == BACKEND_LOCAL)
-			known->count++;
-		else
-			volume_record_done(record);
-	}
-	store_ids_free(ids, count);
-}
 
 static bool is_mounted(dev_t device)
 {
@@ -66,7 +26,7 @@ static bool is_mounted(dev_t device)
 	return false;
 }
 
-static const struct volume_record *owner_of(const struct known *known, const char *mapping)
+static const struct volume_record *owner_of(const struct doctor_known *known, const char *mapping)
 {
 	char name[VOLUME_NAME_SIZE];
 
@@ -78,7 +38,8 @@ static const struct volume_record *owner_of(const struct known *known, const cha
 	return NULL;
 }
 
-static void look_at_mapping(const struct known *known, const char *name, struct findings *findings)
+static void look_at_mapping(const struct doctor_known *known, const char *name,
+			    struct findings *findings)
 {
 	const struct volume_record *owner = owner_of(known, name);
 	char mend[VOLUME_NAME_SIZE + 32];
@@ -142,7 +103,7 @@ static void look_at_loop(const char *device, struct findings *findings)
 			     device, backing);
 }
 
-static void look_at_devices(const struct known *known, struct findings *findings)
+static void look_at_devices(const struct doctor_known *known, struct findings *findings)
 {
 	auto_closedir DIR *dir = opendir("/sys/block");
 	char path[320], name[160];
@@ -186,7 +147,7 @@ static void look_at_record(const struct ctl_node *node, const struct volume_reco
 }
 
 /* What lies in a folder of volumes and is no volume of the store. */
-static void look_at_folder(const struct ctl_node *node, const struct known *known,
+static void look_at_folder(const struct ctl_node *node, const struct doctor_known *known,
 			   const char *local_path, struct findings *findings)
 {
 	auto_close int root = open(node->node.host_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -214,18 +175,17 @@ static void look_at_folder(const struct ctl_node *node, const struct known *know
 	}
 }
 
-void doctor_leftovers(const struct ctl *ctl, const struct ctl_node *node, struct findings *findings)
+void doctor_leftovers(const struct ctl *ctl, const struct ctl_node *node,
+		      const struct doctor_known *known, struct findings *findings)
 {
 	const char *initial = param_rules[PARAM_LOCAL_PATH].initial;
-	__attribute__((cleanup(known_done))) struct known known = { 0 };
 	size_t before = findings->count;
 
-	read_known(node, &known, findings);
-	look_at_devices(&known, findings);
-	for (size_t i = 0; i < known.count; i++)
-		look_at_record(node, &known.records[i], findings);
-	look_at_folder(node, &known, ctl->local_path ? ctl->local_path : initial, findings);
+	look_at_devices(known, findings);
+	for (size_t i = 0; i < known->count; i++)
+		look_at_record(node, &known->records[i], findings);
+	look_at_folder(node, known, ctl->local_path ? ctl->local_path : initial, findings);
 	if (findings->count == before)
 		findings_add(findings, "leftovers", FINDING_OK, "",
-			     "none; %zu volumes of this node are known", known.count);
+			     "none; %zu volumes of this node are known", known->count);
 }

@@ -111,6 +111,12 @@ def test_a_volume_is_found_without_the_store(lcw, image, tmp_path):
     assert "the store does not know" in lcw("node", "doctor", status=None)
 
 
+def test_the_doctor_sees_what_thin_volumes_may_still_take(lcw, image):
+    assert "thin volumes" not in lcw("node", "doctor", status=None)
+    os.truncate(image, 1 << 43)
+    assert "thin volumes may still take" in lcw("node", "doctor", status=3)
+
+
 def test_a_busy_volume_is_status_4(lcw, image, tmp_path):
     holder = subprocess.Popen(["flock", str(image.parent), "sleep", "60"])
     try:
