@@ -14,29 +14,6 @@
 
 enum { TOOL_MS = 9 * 60 * 1000 };
 
-static const char *const names[] = { [FS_EXT4] = "ext4", [FS_EXT3] = "ext3", [FS_XFS] = "xfs" };
-
-const char *fs_type_name(enum fs_type type)
-{
-	return names[type];
-}
-
-bool fs_type_parse(const char *name, enum fs_type *ret_type)
-{
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (strcmp(names[i], name) == 0) {
-			*ret_type = (enum fs_type)i;
-			return true;
-		}
-	}
-	return false;
-}
-
-uint64_t fs_min_bytes(enum fs_type type)
-{
-	return type == FS_XFS ? 300ull << 20 : 16ull << 20;
-}
-
 static int run_tool(const char *const argv[], const char *what, const char *device, struct err *e)
 {
 	struct proc_result result;

@@ -6,15 +6,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-
-enum fs_type { FS_EXT4, FS_EXT3, FS_XFS };
-
-/* "ext4", "ext3", "xfs". */
-const char *fs_type_name(enum fs_type type);
-bool fs_type_parse(const char *name, enum fs_type *ret_type);
-
-/* The smallest volume that the type can be made on. */
-uint64_t fs_min_bytes(enum fs_type type);
+#include "sys/fs_type.h"
 
 /* Makes the file system with this UUID, with features that kernels since 5.10 mount. */
 int fs_make(const char *device, enum fs_type type, const char *uuid, struct err *e) MUST_CHECK;

@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sys/fs.h"
+#include "base/err.h"
+#include "sys/fs_type.h"
 
 struct fs_size {
 	uint64_t bytes;
