@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "engine/target.h"
+#include "sys/fs.h"
 #include "volume/capability.h"
 #include "volume/record.h"
 

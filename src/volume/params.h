@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "sys/fs.h"
+#include "sys/fs_type.h"
 #include "sys/luks.h"
 
 enum param {
