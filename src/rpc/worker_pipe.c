@@ -46,6 +46,11 @@ void worker_pipe_reply(int fd, const struct call_reply *reply)
 	write_note(fd, NOTE_REPLY, reply->buffer + FRAME_PREFIX, reply->size);
 }
 
+void worker_pipe_text(int fd, const char *text)
+{
+	write_note(fd, NOTE_REPLY, text, strlen(text));
+}
+
 void worker_pipe_error(int fd, const struct err *e)
 {
 	write_note(fd, NOTE_ERROR, e, sizeof(*e));

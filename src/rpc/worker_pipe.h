@@ -15,6 +15,7 @@
 /* The side of the worker. Failures are ignored: the reader may be gone. */
 void worker_pipe_subject(int fd, const char *subject);
 void worker_pipe_reply(int fd, const struct call_reply *reply);
+void worker_pipe_text(int fd, const char *text); /* a reply too */
 void worker_pipe_error(int fd, const struct err *e);
 
 enum worker_pipe_state {
