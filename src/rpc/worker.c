@@ -77,6 +77,8 @@ static void finish_call(struct worker *worker, const struct err *e)
 	};
 
 	server_call_finished(worker->server, &record, e);
+	if (worker->pipe.has_steps)
+		server_steps_taken(worker->server, &worker->pipe.steps);
 	if (!stream)
 		return;
 	stream->worker = NULL;

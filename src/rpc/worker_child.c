@@ -61,6 +61,7 @@ static void run(struct stream *stream, int pipe_fd)
 	worker_pipe_subject(pipe_fd, subject);
 	int rc = call_handle(call, &reply, &e);
 	call_close(call);
+	worker_pipe_steps(pipe_fd);
 	if (rc < 0)
 		worker_pipe_error(pipe_fd, &e);
 	else

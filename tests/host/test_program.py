@@ -11,7 +11,6 @@ import csi_pb2 as csi
 import pytest
 from driver import Driver, until
 from fixtures import folder, running_driver
-from prometheus_client.parser import text_string_to_metric_families
 
 
 def run(driver, *arguments, **options):
@@ -59,24 +58,6 @@ def test_kubelet_folder_must_exist_for_a_node(driver):
     assert done.returncode == 1 and "none" in done.stderr
 
 
-@pytest.fixture
-def served(driver):
-    """A driver with an HTTP endpoint, and what fetches a page of it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    other = Driver(f"{driver.base}/http", driver.binary,
-                   options=[f"--http-endpoint=127.0.0.1:{port}", "--log-format=json"])
-    other.read_log_plain = other.read_log
-    other.read_log = lambda: other.read_log_plain().replace('"listening"', " listening ")
-    other.start()
-    other.port = port
-    other.get = lambda path: urllib.request.urlopen(f"http://127.0.0.1:{port}{path}",
-                                                    timeout=10).read().decode()
-    yield other
-    assert other.stop() == 0, other.read_log_plain()
-
-
 def test_u23_http_endpoint(served):
     assert served.get("/healthz") == "ok\n" and served.get("/readyz") == "ok\n"
     served.probe()
@@ -98,19 +79,14 @@ def test_metrics_tell_of_volumes_and_disks(served):
     with open(damaged, "w", encoding="utf-8") as out:
         out.write("{")
 
-    def value(name, **labels):
-        found = {(sample.name, tuple(sorted(sample.labels.items()))): sample.value
-                 for family in text_string_to_metric_families(served.get("/metrics"))
-                 for sample in family.samples}
-        return found.get((f"lukscryptwalker_{name}", tuple(sorted(labels.items()))))
-    until("they are seen", lambda: value("volumes", backend="local", state="reserved") == 1)
-    assert value("volumes", backend="s3", state="formatted") == 0
-    assert value("capacity_bytes", backend="local") == volume.capacity_bytes
-    assert value("pool_free_bytes", local_path=served.data) > 0
-    assert value("unreadable_records") == 1 and value("volumes_abnormal", backend="local") == 0
-    assert abs(value("survey_timestamp_seconds") - time.time()) < 60
+    until("they are seen", lambda: served.metric("volumes", backend="local", state="reserved") == 1)
+    assert served.metric("volumes", backend="s3", state="formatted") == 0
+    assert served.metric("capacity_bytes", backend="local") == volume.capacity_bytes
+    assert served.metric("pool_free_bytes", local_path=served.data) > 0
+    assert served.metric("unreadable_records") == 1 and served.metric("volumes_abnormal", backend="local") == 0
+    assert abs(served.metric("survey_timestamp_seconds") - time.time()) < 60
     types = re.findall(r"^# TYPE (\S+)", served.get("/metrics"), re.M)
-    assert len(types) == len(set(types)) and value("build_info", version="0.1.0") == 1
+    assert len(types) == len(set(types)) and served.metric("build_info", version="0.1.0") == 1
     os.unlink(damaged)
     served.delete("pvc-seen")
 
