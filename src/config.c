@@ -21,6 +21,9 @@ const char config_help[] =
 	"local-path only\n"
 	"  --allow-path=DIR                      repeatable: local-path must lie in one of these\n"
 	"  --kubelet-dir=/var/lib/kubelet        staging and target paths must lie here\n"
+	"  --registration=auto|on|off            with kubelet; auto: in the role node\n"
+	"  --kubelet-endpoint=unix:///...        the CSI socket as kubelet sees it; default: "
+	"--endpoint\n"
 	"  --http-endpoint=:9808                 /healthz /readyz /metrics; empty: off\n"
 	"  --rclone=PATH                         rclone of the s3 backend; default: that of\n"
 	"                                        /usr/local/bin, then of /usr/bin\n"
@@ -40,6 +43,8 @@ enum option {
 	OPT_HOST_ROOT,
 	OPT_ALLOW_PATH,
 	OPT_KUBELET_DIR,
+	OPT_REGISTRATION,
+	OPT_KUBELET_ENDPOINT,
 	OPT_HTTP_ENDPOINT,
 	OPT_RCLONE,
 	OPT_MOUNTER_ENDPOINT,
@@ -60,6 +65,8 @@ static const char *const option_names[OPT_COUNT] = {
 	[OPT_HOST_ROOT] = "--host-root",
 	[OPT_ALLOW_PATH] = "--allow-path",
 	[OPT_KUBELET_DIR] = "--kubelet-dir",
+	[OPT_REGISTRATION] = "--registration",
+	[OPT_KUBELET_ENDPOINT] = "--kubelet-endpoint",
 	[OPT_HTTP_ENDPOINT] = "--http-endpoint",
 	[OPT_RCLONE] = "--rclone",
 	[OPT_MOUNTER_ENDPOINT] = "--mounter-endpoint",
@@ -137,6 +144,7 @@ static int take_http(char *value, struct config *config, struct err *e)
 static int take_word(enum option option, const char *value, struct config *config, struct err *e)
 {
 	static const char *const stores[] = { "dir", "kube" };
+	static const char *const registrations[] = { "auto", "on", "off" };
 	static const char *const formats[] = { "text", "json" };
 	static const char *const levels[] = { "error", "warn", "info", "debug" };
 	int which;
@@ -145,6 +153,10 @@ static int take_word(enum option option, const char *value, struct config *confi
 	case OPT_STORE:
 		which = choose("--store", value, stores, ARRAY_LEN(stores), e);
 		config->store = (enum store_kind)which;
+		return which < 0 ? -1 : 0;
+	case OPT_REGISTRATION:
+		which = choose("--registration", value, registrations, ARRAY_LEN(registrations), e);
+		config->registration = (enum registration_choice)which;
 		return which < 0 ? -1 : 0;
 	case OPT_LOG_FORMAT:
 		which = choose("--log-format", value, formats, ARRAY_LEN(formats), e);
@@ -173,6 +185,8 @@ static int take_option(enum option option, char *value, struct config *config, s
 		return take_path(option_names[option], value, &config->host_root, e);
 	case OPT_KUBELET_DIR:
 		return take_path(option_names[option], value, &config->kubelet_dir, e);
+	case OPT_KUBELET_ENDPOINT:
+		return take_socket(option_names[option], value, &config->kubelet_endpoint, e);
 	case OPT_ALLOW_PATH:
 		if (config->allow_count == ALLOW_PATHS_MAX)
 			return err_set(e, ERR_INVALID_ARGUMENT,

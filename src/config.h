@@ -10,6 +10,7 @@
 
 enum role { ROLE_ALL, ROLE_CONTROLLER, ROLE_NODE, ROLE_MOUNTER };
 enum store_kind { STORE_DIR, STORE_KUBE };
+enum registration_choice { REGISTRATION_AUTO, REGISTRATION_ON, REGISTRATION_OFF };
 enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };
 
 #define ALLOW_PATHS_MAX 32
@@ -18,7 +19,9 @@ enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };
 struct config {
 	enum role role;
 	enum store_kind store;
-	const char *socket_path;	   /* of --endpoint, without unix:// */
+	const char *socket_path; /* of --endpoint, without unix:// */
+	enum registration_choice registration;
+	const char *kubelet_endpoint;	   /* of --kubelet-endpoint; NULL: socket_path */
 	const char *http_host, *http_port; /* http_port NULL: off */
 	const char *node_id, *state_dir, *run_dir, *host_root, *kubelet_dir;
 	const char *rclone;	    /* NULL: none was found */

@@ -19,6 +19,7 @@
 #include "base/reactor.h"
 #include "csi/service.h"
 #include "mounter/mounter.h"
+#include "kubelet/registration.h"
 #include "ops/http.h"
 #include "ops/metrics.h"
 #include "ops/survey.h"
@@ -36,6 +37,7 @@ struct program {
 	struct metrics *metrics;
 	struct survey *survey;
 	struct http_server *http;
+	struct registration *registration;
 	struct reactor_watch *signals;
 	int signal_fd;
 	char mounter_socket[PATH_MAX];
@@ -161,6 +163,7 @@ static void on_signal(void *data, uint32_t events)
 		 KV("signal", (unsigned)info.ssi_signo));
 	reactor_unwatch(p->signals);
 	p->signals = NULL;
+	registration_free(TAKE(p->registration, NULL));
 	rpc_server_shutdown(p->server, GRACE_MS, finished, p);
 }
 
@@ -198,8 +201,25 @@ static int build_http(struct program *p, struct err *e)
 	return p->http ? 0 : -1;
 }
 
+/* After the CSI socket is there: kubelet calls at once. */
+static void register_with_kubelet(struct program *p)
+{
+	const struct config *config = p->config;
+	struct registration_settings settings = {
+		.driver = DRIVER_NAME,
+		.kubelet_dir = config->kubelet_dir,
+		.endpoint =
+			config->kubelet_endpoint ? config->kubelet_endpoint : config->socket_path,
+	};
+
+	if (config->registration == REGISTRATION_ON ||
+	    (config->registration == REGISTRATION_AUTO && config->role == ROLE_NODE))
+		p->registration = registration_new(p->reactor, &settings);
+}
+
 static void program_done(struct program *p)
 {
+	registration_free(p->registration);
 	http_server_free(p->http);
 	rpc_server_free(p->server);
 	metrics_free(p->metrics);
@@ -252,6 +272,7 @@ int wiring_run(const struct config *config, struct err *e)
 	if (!p.reactor || watch_signals(&p, e) < 0 || build_server(&p, methods, e) < 0 ||
 	    build_http(&p, e) < 0)
 		return -1;
+	register_with_kubelet(&p);
 	log_info("listening", KV("driver", DRIVER_NAME), KV("version", PROGRAM_VERSION),
 		 KV("endpoint", config->socket_path), KV("node", config->node_id));
 	return reactor_run(p.reactor, e);

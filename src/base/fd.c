@@ -58,15 +58,12 @@ int fd_mkdirs_beneath(int dir_fd, const char *path, mode_t mode)
 	return 0;
 }
 
-int fd_read_file(int dir_fd, const char *name, size_t limit, char **ret_text)
+static int read_whole(int fd, size_t limit, char **ret_text)
 {
-	auto_close int fd = fd_open_beneath(dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 	auto_free char *text = NULL;
 	struct stat st;
 	size_t used = 0;
 
-	if (fd < 0)
-		return fd;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
@@ -91,6 +88,20 @@ int fd_read_file(int dir_fd, const char *name, size_t limit, char **ret_text)
 		return -EINVAL;
 	*ret_text = TAKE(text, NULL);
 	return 0;
+}
+
+int fd_read_file(int dir_fd, const char *name, size_t limit, char **ret_text)
+{
+	auto_close int fd = fd_open_beneath(dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+
+	return fd < 0 ? fd : read_whole(fd, limit, ret_text);
+}
+
+int fd_read_trusted_file(const char *path, size_t limit, char **ret_text)
+{
+	auto_close int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : read_whole(fd, limit, ret_text);
 }
 
 int fd_write_all(int fd, const void *bytes, size_t size)

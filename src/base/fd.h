@@ -27,6 +27,12 @@ int fd_mkdirs_beneath(int dir_fd, const char *path, mode_t mode) MUST_CHECK;
 int fd_read_file(int dir_fd, const char *name, size_t limit, char **ret_text) MUST_CHECK;
 
 /*
+ * The same for a path that an administrator gave, or that the system makes out of symbolic links
+ * (a pod's service account). A relative path is of the working directory.
+ */
+int fd_read_trusted_file(const char *path, size_t limit, char **ret_text) MUST_CHECK;
+
+/*
  * Replaces dir_fd/name by `text` so that a reader or a power cut sees the old or the new
  * content, whole: temporary file, fsync, rename, fsync of the directory. Mode 0600.
  */

@@ -17,20 +17,26 @@ import pytest
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 if "PYTHONPATH" not in os.environ:
-    sys.path.insert(0, subprocess.run([REPO / "scripts/tools", "csi-stubs"], check=True, timeout=900,
-                                      stdout=subprocess.PIPE, text=True).stdout.strip())
+    sys.path[:0] = subprocess.run([REPO / "scripts/tools", "csi-stubs", "kubelet-stubs"], check=True,
+                                  timeout=900, stdout=subprocess.PIPE, text=True).stdout.split()
 import csi_pb2  # noqa: E402
 import csi_pb2_grpc  # noqa: E402
+
+
+def built(path):
+    """A program of the build under test."""
+    if "LCW_BUILD" in os.environ:
+        return os.path.join(os.environ["LCW_BUILD"], path)
+    for build in ("build-asan", "build"):
+        if (REPO / build / path).exists():
+            return str(REPO / build / path)
+    pytest.exit(f"{path} is missing: run 'make build' or set LCW_BUILD", 1)
 
 
 def find_binary():
     if "RPC_TESTSERVER" in os.environ:
         return os.environ["RPC_TESTSERVER"]
-    for build in ("build-asan", "build"):
-        path = REPO / build / "tests/rpc/rpc-testserver"
-        if path.exists():
-            return str(path)
-    pytest.exit("rpc-testserver is missing: run 'make build' or set RPC_TESTSERVER", 1)
+    return built("tests/rpc/rpc-testserver")
 
 
 def until(condition, timeout=30, what="condition"):

@@ -1,28 +1,30 @@
-"""Our csi.proto says the same as the official one: every name, number, type and signature."""
+"""Our proto files say the same as the official ones: every name, number, type and signature."""
 
 import pathlib
 import subprocess
 import sys
 
 import csi_pb2
+import pluginregistration_pb2
+import pytest
 from google.protobuf import descriptor_pb2
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 
 
-def ours(tmp_path):
+def ours(tmp_path, name):
     out = tmp_path / "set.pb"
     subprocess.run([sys.executable, "-m", "grpc_tools.protoc",
-                    f"-I{REPO / 'proto'}", f"--descriptor_set_out={out}", "csi.proto"],
+                    f"-I{REPO / 'proto'}", f"--descriptor_set_out={out}", name],
                    check=True, timeout=60)
     files = descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file
-    (file,) = [file for file in files if file.name == "csi.proto"]
+    (file,) = [file for file in files if file.name == name]
     return file
 
 
-def official():
+def official(module):
     file = descriptor_pb2.FileDescriptorProto()
-    csi_pb2.DESCRIPTOR.CopyToProto(file)
+    module.DESCRIPTOR.CopyToProto(file)
     return file
 
 
@@ -56,10 +58,13 @@ def facts(file):
                    method.client_streaming, method.server_streaming)
 
 
-def test_same_as_official(tmp_path):
-    mine, theirs = set(facts(ours(tmp_path))), set(facts(official()))
-    # An empty comparison proves nothing: CSI 1.12 has this many at least.
-    assert len(theirs) > 400 and ("package", "csi.v1", "proto3") in theirs
+# An empty comparison proves nothing: each has this many facts at least.
+@pytest.mark.parametrize("name, module, package, least", [
+    ("csi.proto", csi_pb2, "csi.v1", 400),
+    ("pluginregistration.proto", pluginregistration_pb2, "pluginregistration", 13)])
+def test_same_as_official(tmp_path, name, module, package, least):
+    mine, theirs = set(facts(ours(tmp_path, name))), set(facts(official(module)))
+    assert len(theirs) >= least and ("package", package, "proto3") in theirs
     assert sorted(map(str, mine - theirs)) == []
     assert sorted(map(str, theirs - mine)) == []
 

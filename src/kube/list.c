@@ -1,0 +1,80 @@
+/* Paths, queries, and lists in pages. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "kube/client.h"
+
+enum { PAGE = 500 };
+
+/* Owned by the caller. */
+static char *percent_encode(const char *text)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+	char *encoded = xcalloc(3 * strlen(text) + 1, 1), *at = encoded;
+
+	for (; *text; text++) {
+		if (strchr(plain, *text)) {
+			*at++ = *text;
+			continue;
+		}
+		*at++ = '%';
+		*at++ = hex[(unsigned char)*text >> 4];
+		*at++ = hex[(unsigned char)*text & 15];
+	}
+	return encoded;
+}
+
+char *kube_query(const char *key, const char *value)
+{
+	auto_free char *encoded = percent_encode(value);
+
+	return xasprintf("%s=%s", key, encoded);
+}
+
+char *kube_path(const char *resource, const char *name, const char *subresource, const char *query)
+{
+	auto_free char *encoded = percent_encode(name ? name : "");
+
+	return xasprintf("%s%s%s%s%s%s%s", resource, name ? "/" : "", encoded,
+			 subresource ? "/" : "", subresource ? subresource : "", query ? "?" : "",
+			 query ? query : "");
+}
+
+/* The path of a page; `next` is NULL for the first one. */
+static char *page_path(const char *resource, const char *query, const char *next)
+{
+	auto_free char *from = kube_query("continue", next ? next : "");
+
+	return xasprintf("%s?limit=%d%s%s%s%s", resource, PAGE, query ? "&" : "",
+			 query ? query : "", next ? "&" : "", next ? from : "");
+}
+
+int kube_list(struct kube_client *client, const char *resource, const char *query,
+	      int (*each)(void *data, const json_t *object, struct err *e), void *data,
+	      struct err *e)
+{
+	auto_free char *next = NULL;
+
+	do {
+		auto_free char *path = page_path(resource, query, next);
+		auto_json json_t *page = NULL;
+		json_t *object;
+		size_t at;
+
+		if (kube_get(client, path, &page, e) < 0)
+			return -1;
+		json_array_foreach(json_object_get(page, "items"), at, object)
+		{
+			if (each(data, object, e) < 0)
+				return -1;
+		}
+		const char *token = json_string_value(
+			json_object_get(json_object_get(page, "metadata"), "continue"));
+		free(next);
+		next = token && *token ? xstrdup(token) : NULL;
+	} while (next);
+	return 0;
+}

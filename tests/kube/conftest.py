@@ -1,0 +1,205 @@
+"""One control plane for all tests of a run, and the API client as a program."""
+
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPO / "tests/support"))
+from cluster import Cluster  # noqa: E402
+
+
+def built(path):
+    return os.path.join(os.environ.get("LCW_BUILD", REPO / "build"), path)
+
+
+@pytest.fixture
+def folder():
+    path = pathlib.Path(tempfile.mkdtemp(prefix="lcw-kube-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    path = tempfile.mkdtemp(prefix="lcw-cluster-", dir="/tmp")
+    one = Cluster(path)
+    try:
+        yield one.start()
+    finally:
+        one.stop()
+        if "STAGE_LOGS" in os.environ:
+            for log in pathlib.Path(path).glob("*.log"):
+                shutil.copy(log, os.environ["STAGE_LOGS"])
+        shutil.rmtree(path)
+
+
+class Tool:
+    """kubetool; calls are answered as (code, object or sentence)."""
+
+    def __init__(self, *arguments, timeout_ms=None, env=None):
+        words = [built("tests/kube/kubetool")] + ([f"--timeout={timeout_ms}"] if timeout_ms else [])
+        self.process = subprocess.Popen([*words, *map(str, arguments)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        env={**os.environ, **(env or {})})
+        self.said = self.process.stdout.readline().strip()
+
+    def write(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def call(self, verb, path, body=None):
+        self.write(f"{verb} {path}" + (f" {json.dumps(body)}" if body is not None else ""))
+        said = json.loads(self.process.stdout.readline())
+        return said["code"], said.get("object") if said["code"] == "OK" else said["message"]
+
+    def good(self, verb, path, body=None):
+        code, value = self.call(verb, path, body)
+        assert code == "OK", f"{code}: {value}"
+        return value
+
+    def close(self):
+        _, errors = self.process.communicate(timeout=30)
+        assert self.process.returncode == 0, errors
+        assert errors == ""
+
+
+@pytest.fixture
+def tool():
+    """Starts the tool; afterwards it must have ended well (a sanitizer's finding fails)."""
+    tools = []
+
+    def start(*arguments, **options):
+        tools.append(Tool(*arguments, **options))
+        assert tools[-1].said == "ready", tools[-1].said
+        return tools[-1]
+
+    yield start
+    for one in tools:
+        one.close()
+
+
+@pytest.fixture
+def admin(cluster, tool):
+    return tool(cluster.kubeconfig)
+
+
+class Forwarder:
+    """A TCP port in front of the API server, which can be cut, or swallow everything."""
+
+    def __init__(self, port, address="127.0.0.1"):
+        self.target, self.mode, self.pairs = port, "open", []
+        self.listener = socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address
+                                             else socket.AF_INET)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target)) if self.mode == "open" else None
+            except OSError:
+                client.close()
+                continue
+            self.pairs.append((client, server))
+            if server:
+                threading.Thread(target=self._pump, args=(client, server), daemon=True).start()
+                threading.Thread(target=self._pump, args=(server, client), daemon=True).start()
+
+    def _pump(self, source, sink):
+        try:
+            while data := source.recv(65536):
+                if self.mode == "open":
+                    sink.sendall(data)
+        except OSError:
+            pass
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self):
+        """Ends every connection; new ones are possible."""
+        for pair in self.pairs:
+            for end in pair:
+                if end:
+                    try:
+                        end.shutdown(socket.SHUT_RDWR)
+                    except OSError:
+                        pass
+        self.pairs = []
+
+    def close(self):
+        self.listener.close()
+        self.cut()
+
+
+@pytest.fixture
+def forwarder(cluster):
+    made = []
+
+    def start(*arguments):
+        made.append(Forwarder(cluster.port, *arguments))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+class Fake:
+    """A server that answers as it was told: what a healthy API server cannot be made to say."""
+
+    def __init__(self):
+        fake = self
+        self.seen, self.answers = [], []
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                fake.seen.append((self.command, self.path, dict(self.headers), body))
+                status, headers, text = fake.answers.pop(0) if fake.answers else (200, {}, "{}")
+                if status is None:  # reads the request and hangs up
+                    self.close_connection = True
+                    return
+                self.send_response(status)
+                for key, value in {"Content-Length": str(len(text)), **headers}.items():
+                    self.send_header(key, value)
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+
+            def log_message(self, *words):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def fake():
+    one = Fake()
+    yield one
+    one.close()
