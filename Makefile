@@ -2,7 +2,7 @@
 # `make help` lists them.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := build
-.PHONY: build demo demo-s3 test torture check bench fmt lint clean dev-setup help
+.PHONY: build demo demo-s3 test torture check bench fmt lint manifests clean dev-setup help
 
 build: ## build/lukscryptwalker-csi and build/lcw; installs missing build packages first
 	@scripts/install-deps build
@@ -39,6 +39,11 @@ fmt: ## clang-format over src and tests
 
 lint: ## clang-tidy over the C code, shellcheck over the scripts
 	@scripts/lint
+
+manifests: build ## deploy/ and the reference of StorageClass parameters, from chart and code
+	@scripts/install-deps test
+	@scripts/reference
+	@scripts/manifests
 
 clean: ## remove the build folders (the cache of built tools stays)
 	rm -rf build build-asan build-clang build-fuzz build-test
