@@ -100,8 +100,10 @@ def cluster():
     try:
         one.start()
         one.start_controllers()
-        # A cluster makes them itself a moment later; helm looks for one of them.
-        one.until("there are namespaces", lambda: one.kubectl("get", "ns", "kube-system", check=False))
+        # What a cluster makes itself, a moment after its start.
+        for namespace in ("default", "kube-system"):
+            one.until("there are service accounts", lambda n=namespace: one.kubectl(
+                "-n", n, "get", "serviceaccount", "default", "-o", "name", check=False) == "serviceaccount/default\n")
         yield one
     finally:
         one.stop()
