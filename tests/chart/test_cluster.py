@@ -2,6 +2,8 @@
 import base64
 import json
 import pathlib
+import re
+import textwrap
 
 import pytest
 import yaml
@@ -58,9 +60,22 @@ def test_the_api_server_takes_deploy(cluster):
     assert "daemonset.apps/lukscryptwalker-csi-node" in said
 
 
-def test_examples_of_the_repository(cluster):
-    for path in sorted((REPO / "examples").glob("*.yaml")):
-        cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", str(path))
+def documents():
+    """(where, text) of every YAML in the documents."""
+    for path in sorted([*REPO.glob("examples/*.yaml")]):
+        yield path.name, path.read_text(encoding="utf-8")
+    for path in sorted([*REPO.glob("*.md"), *REPO.glob("docs/**/*.md"), *REPO.glob("examples/*.md"), *CHART.glob("*.md")]):
+        for number, block in enumerate(re.findall(r"^ *```yaml\n(.*?)^ *```", path.read_text(encoding="utf-8"), re.S | re.M)):
+            yield f"{path.name}#{number}", textwrap.dedent(block)
+
+
+@pytest.mark.parametrize("where,text", list(documents()))
+def test_yaml_in_the_documents(helm, cluster, where, text):
+    """Objects must be taken by the API server, and everything else is values of the chart."""
+    if "apiVersion:" in text:
+        cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", given=text)
+    else:
+        helm.render(yaml.safe_load(text))
 
 
 def test_the_specifications_class_beside_the_chart(cluster, release):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 import yaml
-from conftest import CHART, REPO, containers, every, pick, run, specification_blocks
+from conftest import CHART, REPO, containers, every, pick, run, specification_blocks, tool
 
 GOLDEN = REPO / "tests/chart/golden"
 BUILD = os.environ.get("LCW_BUILD", str(REPO / "build"))
@@ -95,6 +95,16 @@ def test_the_driver_takes_every_option(helm, values):
         assert done.returncode == 0, f"{name}: {done.stderr}"
 
 
+@pytest.mark.parametrize("sidecar", ["provisioner", "resizer"])
+def test_the_sidecars_take_every_option(helm, sidecar):
+    args = next(container["args"] for name, container in containers(helm.render()) if container["name"] == sidecar)
+    done = run(tool(f"csi-{sidecar}"), *args, "--version")
+    assert done.returncode == 0, done.stderr
+    # The version of the image is the one that is tested.
+    image = next(container["image"] for _, container in containers(helm.render()) if container["name"] == sidecar)
+    assert image.split(":")[1] in tool(f"csi-{sidecar}")
+
+
 def test_no_secret_without_a_cluster_and_none_that_is_empty(helm):
     assert every(helm.render(), "Secret") == []
     empty = helm.render(EXAMPLES[1])  # create: true, and both keys ""
@@ -174,6 +184,25 @@ def test_metrics_in_dashboard_and_alerts_exist():
     for name in ("dashboard.json", "alerts.yaml"):
         for metric in re.findall(r"lukscryptwalker_[a-z_]+", (CHART / "files" / name).read_text(encoding="utf-8")):
             assert re.sub("_(bucket|sum|count)$", "", metric) in known, f"{name}: {metric}"
+
+
+def test_alerts_fire_for_what_they_are_meant_for():
+    done = run(tool("promtool"), "test", "rules", REPO / "tests/chart/alerts-test.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rules = yaml.safe_load((CHART / "files/alerts.yaml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+    tested = (REPO / "tests/chart/alerts-test.yaml").read_text(encoding="utf-8")
+    assert all(tested.count(rule["alert"]) == 2 for rule in rules)
+
+
+def test_workflows():
+    """What can be said without GitHub: valid YAML, least rights, and `make` targets that exist."""
+    targets = set(re.findall(r"^([a-z-]+):", (REPO / "Makefile").read_text(encoding="utf-8"), re.M))
+    files = list((REPO / ".github/workflows").glob("*.yml"))
+    assert files
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        assert "permissions" in yaml.safe_load(text)
+        assert set(re.findall(r"run: make ([a-z-]+)", text)) <= targets
 
 
 def test_manifests_and_reference_are_fresh():
