@@ -15,11 +15,13 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/reactor.h"
 #include "csi/service.h"
 #include "mounter/mounter.h"
 #include "ops/http.h"
 #include "ops/metrics.h"
+#include "ops/survey.h"
 #include "rpc/server.h"
 #include "store/store.h"
 
@@ -32,6 +34,7 @@ struct program {
 	struct reactor *reactor;
 	struct rpc_server *server;
 	struct metrics *metrics;
+	struct survey *survey;
 	struct http_server *http;
 	struct reactor_watch *signals;
 	int signal_fd;
@@ -177,12 +180,21 @@ static int watch_signals(struct program *p, struct err *e)
 	return p->signals ? 0 : -1;
 }
 
+static char *all_metrics(void *data)
+{
+	struct program *p = data;
+	auto_free char *calls = metrics_text(p->metrics), *volumes = survey_text(p->survey);
+
+	return xasprintf("%s%s", calls, volumes);
+}
+
 static int build_http(struct program *p, struct err *e)
 {
 	if (!p->config->http_port)
 		return 0;
+	p->survey = survey_new(p->server, &p->service.node, p->service.store);
 	p->http = http_server_new(p->reactor, p->config->http_host, p->config->http_port,
-				  p->metrics, e);
+				  all_metrics, p, e);
 	return p->http ? 0 : -1;
 }
 
@@ -191,6 +203,7 @@ static void program_done(struct program *p)
 	http_server_free(p->http);
 	rpc_server_free(p->server);
 	metrics_free(p->metrics);
+	survey_free(p->survey);
 	reactor_unwatch(p->signals);
 	reactor_free(p->reactor);
 	store_close(p->service.store);

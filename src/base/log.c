@@ -11,6 +11,9 @@
 static enum log_format current_format = LOG_TEXT;
 static enum log_level current_level = LOG_INFO;
 
+/* A field needs so much room at least, or it is left out; a text leaves so much for what closes. */
+enum { FIELD_ROOM = 64, CLOSING_ROOM = 16 };
+
 struct line {
 	char bytes[4096];
 	size_t used;
@@ -32,7 +35,7 @@ static void put(struct line *line, const char *text)
 static void put_quoted(struct line *line, const char *text)
 {
 	put(line, "\"");
-	for (; *text && line->used < sizeof(line->bytes) - 16; text++) {
+	for (; *text && line->used < sizeof(line->bytes) - CLOSING_ROOM; text++) {
 		unsigned char c = (unsigned char)*text;
 		char escaped[8];
 
@@ -43,6 +46,12 @@ static void put_quoted(struct line *line, const char *text)
 		else
 			snprintf(escaped, sizeof(escaped), "%c", c);
 		put(line, escaped);
+	}
+	/* Not in the middle of a character. */
+	if (*text && ((unsigned char)*text & 0xc0) == 0x80) {
+		while (((unsigned char)line->bytes[line->used - 1] & 0xc0) == 0x80)
+			line->used--;
+		line->used -= (unsigned char)line->bytes[line->used - 1] >= 0xc0;
 	}
 	put(line, "\"");
 }
@@ -64,6 +73,8 @@ static void put_field(struct line *line, const struct log_field *field)
 {
 	char number[32];
 
+	if (line->used + strlen(field->key) > sizeof(line->bytes) - FIELD_ROOM)
+		return;
 	put(line, current_format == LOG_JSON ? ",\"" : " ");
 	put(line, field->key);
 	put(line, current_format == LOG_JSON ? "\":" : "=");

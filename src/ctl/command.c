@@ -34,6 +34,8 @@ const struct ctl_command ctl_commands[] = {
 	  "give up what a lost node did not upload to S3, so that another can stage the volume" },
 	{ "node", "doctor", "", 0, ctl_node_doctor,
 	  "whether this node can hold volumes, and what is left over on it" },
+	{ "node", "adopt", "", 0, ctl_node_adopt,
+	  "take over every image without a record in --local-path, with one passphrase" },
 	{ "completion", "bash", "", 0, ctl_completion_bash, "a script for this shell" },
 	{ "completion", "zsh", "", 0, ctl_completion_zsh, "a script for this shell" },
 	{ "completion", "fish", "", 0, ctl_completion_fish, "a script for this shell" },

@@ -34,7 +34,7 @@ typedef int ctl_run(const struct ctl *ctl, char *words[], struct err *e);
 ctl_run ctl_volume_list, ctl_volume_show, ctl_volume_check, ctl_volume_backup_header,
 	ctl_volume_expand, ctl_volume_rotate_key, ctl_volume_unlock_test, ctl_volume_restore_header,
 	ctl_volume_adopt, ctl_volume_forget, ctl_volume_access, ctl_volume_release,
-	ctl_volume_drain, ctl_node_doctor, ctl_completion_bash, ctl_completion_zsh,
+	ctl_volume_drain, ctl_node_doctor, ctl_node_adopt, ctl_completion_bash, ctl_completion_zsh,
 	ctl_completion_fish;
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "ctl/doctor.h"
+#include "ctl/images.h"
 #include "sys/dm.h"
 #include "sys/mountinfo.h"
 
@@ -150,28 +151,25 @@ static void look_at_record(const struct ctl_node *node, const struct volume_reco
 static void look_at_folder(const struct ctl_node *node, const struct doctor_known *known,
 			   const char *local_path, struct findings *findings)
 {
-	auto_close int root = open(node->node.host_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int fd = root < 0 ? -1 : fd_open_beneath(root, local_path + 1, O_RDONLY | O_DIRECTORY, 0);
-	auto_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	char name[VOLUME_NAME_SIZE], mapping[VOLUME_NAME_SIZE], path[2 * VOLUME_NAME_SIZE];
-	struct err ignored;
-	struct stat st;
+	auto_ctl_images struct ctl_images images = { 0 };
+	char mapping[VOLUME_NAME_SIZE];
+	struct err e;
 
-	for (struct dirent *entry; dir && (entry = readdir(dir));) {
-		if (volume_id_check(entry->d_name, &ignored) < 0)
+	if (ctl_images_read(node, local_path, &images, &e) < 0)
+		findings_add(findings, "volumes", FINDING_WRONG, "", "%s", e.msg);
+	for (size_t i = 0; i < images.count; i++) {
+		const struct ctl_image *image = &images.all[i];
+
+		volume_mapping_name(image->id, mapping);
+		if (owner_of(known, mapping))
 			continue;
-		volume_image_name(entry->d_name, name);
-		volume_mapping_name(entry->d_name, mapping);
-		snprintf(path, sizeof(path), "%.128s/%s", entry->d_name, name);
-		if (owner_of(known, mapping) || fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		snprintf(path, sizeof(path), "%.128s/%s", entry->d_name, VOLUME_RECORD_NAME);
-		bool record = fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
-		findings_add(findings, "volume", FINDING_NOTE, "",
-			     "'%s/%s' holds an image that the store does not know: %s", local_path,
-			     entry->d_name,
-			     record ? "of another store, or its record was lost"
-				    : "of the Go driver (the first stage adopts it), or of nobody");
+		findings_add(
+			findings, "volume", FINDING_NOTE, image->has_record ? "" : "lcw node adopt",
+			"'%s/%s' holds an image that the store does not know: %s", local_path,
+			image->id,
+			image->has_record
+				? "of another store, or its record was lost"
+				: "of the Go driver (the first stage adopts it), or of nobody");
 	}
 }
 

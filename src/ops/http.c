@@ -30,7 +30,8 @@ struct http_server {
 	struct reactor *reactor;
 	struct reactor_watch *watch;
 	struct reactor_timer *pause; /* no descriptor was free: the listener waits */
-	const struct metrics *metrics;
+	char *(*metrics)(void *data);
+	void *data;
 	int fd;
 	struct http_client *clients[CONNECTIONS_MAX];
 };
@@ -79,7 +80,7 @@ static void decide_answer(struct http_client *client)
 	} else if (strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0) {
 		set_answer(client, "200 OK", "ok\n");
 	} else if (strcmp(path, "/metrics") == 0) {
-		metrics = metrics_text(client->server->metrics);
+		metrics = client->server->metrics(client->server->data);
 		set_answer(client, "200 OK", metrics);
 	} else {
 		set_answer(client, "404 Not Found", "try /healthz, /readyz or /metrics\n");
@@ -223,7 +224,7 @@ static int listen_on(const char *host, const char *port)
 }
 
 struct http_server *http_server_new(struct reactor *reactor, const char *host, const char *port,
-				    const struct metrics *metrics, struct err *e)
+				    char *(*metrics)(void *data), void *data, struct err *e)
 {
 	int fd = listen_on(host, port);
 
@@ -235,6 +236,7 @@ struct http_server *http_server_new(struct reactor *reactor, const char *host, c
 	struct http_server *server = xcalloc(1, sizeof(*server));
 	server->reactor = reactor;
 	server->metrics = metrics;
+	server->data = data;
 	server->fd = fd;
 	server->watch = reactor_watch(reactor, fd, EPOLLIN, on_listener, server, e);
 	if (!server->watch) {

@@ -7,16 +7,16 @@
 
 #include "base/err.h"
 #include "base/reactor.h"
-#include "ops/metrics.h"
 
 struct http_server;
 
 /*
  * Listens on host ("" for all addresses) and port. NULL with `e` filled (FAILED_PRECONDITION
- * when the address is in use, naming the option) on failure. `metrics` is borrowed.
+ * when the address is in use, naming the option) on failure. `metrics` gives the text of /metrics,
+ * owned by the caller of it; it must not block.
  */
 struct http_server *http_server_new(struct reactor *reactor, const char *host, const char *port,
-				    const struct metrics *metrics, struct err *e);
+				    char *(*metrics)(void *data), void *data, struct err *e);
 
 /* Closes listener and connections. NULL is fine. */
 void http_server_free(struct http_server *server);

@@ -13,17 +13,22 @@ enum { METHODS_MAX = 40, CODES = 17 };
 /* Seconds; chosen for calls that take milliseconds (bind) to seconds (key derivation, mkfs). */
 static const double bounds[] = { 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 15, 60 };
 
-struct method_counts {
-	const char *name;
-	unsigned long by_code[CODES];
+struct histogram {
 	unsigned long buckets[ARRAY_LEN(bounds)];
 	unsigned long count;
 	int64_t sum_ms;
 };
 
+struct method_counts {
+	const char *name;
+	unsigned long by_code[CODES];
+	struct histogram times;
+};
+
 struct metrics {
 	struct method_counts methods[METHODS_MAX];
 	size_t method_count;
+	struct histogram steps[STEP_COUNT];
 	unsigned workers;
 	time_t started;
 };
@@ -53,6 +58,15 @@ static struct method_counts *counts_of(struct metrics *metrics, const char *meth
 	return &metrics->methods[metrics->method_count++];
 }
 
+static void add_time(struct histogram *times, int64_t ms)
+{
+	times->count++;
+	times->sum_ms += ms;
+	for (size_t i = 0; i < ARRAY_LEN(bounds); i++)
+		if ((double)ms <= bounds[i] * 1000)
+			times->buckets[i]++;
+}
+
 static void on_finished(void *data, const char *method, enum err_code code, int64_t ms)
 {
 	struct method_counts *counts = counts_of(data, method);
@@ -60,11 +74,14 @@ static void on_finished(void *data, const char *method, enum err_code code, int6
 	if (!counts)
 		return;
 	counts->by_code[(unsigned)code < CODES ? code : ERR_UNKNOWN]++;
-	counts->count++;
-	counts->sum_ms += ms;
-	for (size_t i = 0; i < ARRAY_LEN(bounds); i++)
-		if ((double)ms <= bounds[i] * 1000)
-			counts->buckets[i]++;
+	add_time(&counts->times, ms);
+}
+
+static void on_step(void *data, enum step step, int64_t ms)
+{
+	struct metrics *metrics = data;
+
+	add_time(&metrics->steps[step], ms);
 }
 
 static void on_workers(void *data, unsigned running)
@@ -79,6 +96,7 @@ void metrics_observer(struct metrics *metrics, struct rpc_observer *ret_observer
 	*ret_observer = (struct rpc_observer){
 		.finished = on_finished,
 		.workers = on_workers,
+		.step = on_step,
 		.data = metrics,
 	};
 }
@@ -99,22 +117,31 @@ static void put_calls(FILE *out, const struct metrics *metrics)
 					metrics->methods[i].by_code[code]);
 }
 
+static void put_histogram(FILE *out, const char *name, const char *label, const char *value,
+			  const struct histogram *times)
+{
+	for (size_t b = 0; b < ARRAY_LEN(bounds); b++)
+		fprintf(out, "%s_bucket{%s=\"%s\",le=\"%g\"} %lu\n", name, label, value, bounds[b],
+			times->buckets[b]);
+	fprintf(out, "%s_bucket{%s=\"%s\",le=\"+Inf\"} %lu\n", name, label, value, times->count);
+	fprintf(out, "%s_sum{%s=\"%s\"} %.3f\n", name, label, value, (double)times->sum_ms / 1000);
+	fprintf(out, "%s_count{%s=\"%s\"} %lu\n", name, label, value, times->count);
+}
+
 static void put_latencies(FILE *out, const struct metrics *metrics)
 {
-	static const char name[] = "lukscryptwalker_rpc_duration_seconds";
+	static const char calls[] = "lukscryptwalker_rpc_duration_seconds";
+	static const char steps[] = "lukscryptwalker_step_duration_seconds";
 
-	fprintf(out, "# HELP %s Time from request to answer.\n# TYPE %s histogram\n", name, name);
-	for (size_t i = 0; i < metrics->method_count; i++) {
-		const struct method_counts *m = &metrics->methods[i];
-
-		for (size_t b = 0; b < ARRAY_LEN(bounds); b++)
-			fprintf(out, "%s_bucket{method=\"%s\",le=\"%g\"} %lu\n", name, m->name,
-				bounds[b], m->buckets[b]);
-		fprintf(out, "%s_bucket{method=\"%s\",le=\"+Inf\"} %lu\n", name, m->name, m->count);
-		fprintf(out, "%s_sum{method=\"%s\"} %.3f\n", name, m->name,
-			(double)m->sum_ms / 1000);
-		fprintf(out, "%s_count{method=\"%s\"} %lu\n", name, m->name, m->count);
-	}
+	fprintf(out, "# HELP %s Time from request to answer.\n# TYPE %s histogram\n", calls, calls);
+	for (size_t i = 0; i < metrics->method_count; i++)
+		put_histogram(out, calls, "method", metrics->methods[i].name,
+			      &metrics->methods[i].times);
+	fprintf(out, "# HELP %s Time of the slow steps of calls.\n# TYPE %s histogram\n", steps,
+		steps);
+	for (int step = 0; step < STEP_COUNT; step++)
+		put_histogram(out, steps, "step", step_name((enum step)step),
+			      &metrics->steps[step]);
 }
 
 char *metrics_text(const struct metrics *metrics)

@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "base/reactor.h"
+#include "base/step.h"
 #include "rpc/call.h"
 
 struct rpc_server;
@@ -45,6 +46,7 @@ struct rpc_limits {
 struct rpc_observer {
 	void (*finished)(void *data, const char *method, enum err_code code, int64_t ms);
 	void (*workers)(void *data, unsigned running);
+	void (*step)(void *data, enum step step, int64_t ms); /* NULL: not told */
 	void *data;
 };
 

@@ -36,6 +36,14 @@ void server_call_finished(struct rpc_server *server, const struct call_record *r
 					  record->is_known ? method : "unknown", e->code, ms);
 }
 
+void server_steps_taken(struct rpc_server *server, const struct step_times *times)
+{
+	for (int step = 0; server->observer.step && step < STEP_COUNT; step++)
+		if (times->ms[step] >= 0 && times->ms[step] <= server->limits.worker_ms)
+			server->observer.step(server->observer.data, (enum step)step,
+					      times->ms[step]);
+}
+
 void server_workers_changed(struct rpc_server *server)
 {
 	if (server->observer.workers)

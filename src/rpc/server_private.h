@@ -64,6 +64,9 @@ void server_call_finished(struct rpc_server *server, const struct call_record *r
 /* To be called whenever a connection or a worker has ended. */
 void server_check_shutdown(struct rpc_server *server);
 
+/* Tells the observer how long the steps of a call took, as far as the numbers make sense. */
+void server_steps_taken(struct rpc_server *server, const struct step_times *times);
+
 /* Tells the observer how many workers there are. */
 void server_workers_changed(struct rpc_server *server);
 

@@ -1,4 +1,4 @@
-/* The loop's side of workers: start them, wait for their answer, bury them. */
+/* The loop's side of workers: start them, wait for what they say, bury them. */
 #include "rpc/worker.h"
 
 #include <errno.h>
@@ -11,8 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "rpc/frame.h"
 #include "rpc/worker_child.h"
 #include "rpc/worker_pipe.h"
 
@@ -21,7 +23,8 @@ struct worker {
 	struct worker *prev, *next;
 	struct stream *stream; /* NULL: nobody waits any more */
 	const char *client;    /* what the client got instead, "" while it waits */
-	const struct rpc_method *method;
+	const char *path;      /* of the method; of a job its name */
+	struct rpc_job job;    /* done NULL: a call */
 	int64_t started_ms;
 	int pid_fd, pipe_fd;
 	struct reactor_watch *pid_watch, *pipe_watch;
@@ -51,22 +54,31 @@ static void worker_free(struct worker *worker)
 	free(worker);
 }
 
-/* The outcome, once: to the log, and to the client if it still waits. */
-static void finish(struct worker *worker, const struct err *e)
+static void finish_job(struct worker *worker, const struct err *e)
+{
+	const struct call_reply *reply = &worker->pipe.reply;
+	auto_free char *text = NULL;
+
+	if (e->code == ERR_OK)
+		text = xasprintf("%.*s", (int)reply->size,
+				 (const char *)reply->buffer + FRAME_PREFIX);
+	worker->job.done(worker->job.data, text, e);
+}
+
+static void finish_call(struct worker *worker, const struct err *e)
 {
 	struct stream *stream = TAKE(worker->stream, NULL);
 	const struct call_record record = {
-		.path = worker->method->path,
+		.path = worker->path,
 		.is_known = true,
 		.subject = worker->pipe.subject,
 		.client = worker->client,
 		.started_ms = worker->started_ms,
 	};
 
-	if (worker->is_finished)
-		return;
-	worker->is_finished = true;
 	server_call_finished(worker->server, &record, e);
+	if (worker->pipe.has_steps)
+		server_steps_taken(worker->server, &worker->pipe.steps);
 	if (!stream)
 		return;
 	stream->worker = NULL;
@@ -75,6 +87,18 @@ static void finish(struct worker *worker, const struct err *e)
 	else
 		stream_fail(stream, e);
 	connection_flush(stream->connection);
+}
+
+/* The outcome, once: to the log, and to whom it may still concern. */
+static void finish(struct worker *worker, const struct err *e)
+{
+	if (worker->is_finished)
+		return;
+	worker->is_finished = true;
+	if (worker->job.done)
+		finish_job(worker, e);
+	else
+		finish_call(worker, e);
 }
 
 static void stop_reading(struct worker *worker)
@@ -99,7 +123,7 @@ static void on_pipe(void *data, uint32_t events)
 		return;
 	case WORKER_PIPE_BROKEN:
 		err_set(&e, ERR_INTERNAL, "worker of %s gave an answer that makes no sense",
-			call_short_name(worker->method->path));
+			call_short_name(worker->path));
 		break;
 	}
 	stop_reading(worker);
@@ -108,7 +132,7 @@ static void on_pipe(void *data, uint32_t events)
 
 static void describe_death(const struct worker *worker, const siginfo_t *info, struct err *e)
 {
-	const char *name = call_short_name(worker->method->path);
+	const char *name = call_short_name(worker->path);
 
 	if (info->si_code == CLD_EXITED)
 		err_set(e, ERR_INTERNAL, "worker of %s exited with code %d without an answer", name,
@@ -158,15 +182,22 @@ static void on_limit(void *data)
 	syscall(SYS_pidfd_send_signal, worker->pid_fd, SIGKILL, NULL, 0);
 	stop_reading(worker);
 	err_set(&e, ERR_INTERNAL, "worker of %s was killed: it ran for more than %lld seconds",
-		call_short_name(worker->method->path),
-		(long long)(server->limits.worker_ms / 1000));
+		call_short_name(worker->path), (long long)(server->limits.worker_ms / 1000));
 	finish(worker, &e);
 	server_check_shutdown(server);
 }
 
-static struct worker *worker_new(struct stream *stream, int pid_fd, int pipe_fd)
+/* What a new process is for: a call, or a job. */
+struct work {
+	struct rpc_server *server;
+	struct stream *stream;
+	const struct rpc_job *job;
+};
+
+static struct worker *worker_new(const struct work *work, int pid_fd, int pipe_fd)
 {
-	struct rpc_server *server = stream->connection->server;
+	struct rpc_server *server = work->server;
+	struct stream *stream = work->stream;
 	struct worker *worker = xcalloc(1, sizeof(*worker));
 
 	*worker = (struct worker){
@@ -174,12 +205,14 @@ static struct worker *worker_new(struct stream *stream, int pid_fd, int pipe_fd)
 		.next = server->workers,
 		.stream = stream,
 		.client = "",
-		.method = stream->method,
-		.started_ms = stream->started_ms,
+		.path = stream ? stream->method->path : work->job->name,
+		.started_ms = stream ? stream->started_ms : clock_ms(),
 		.pid_fd = pid_fd,
 		.pipe_fd = pipe_fd,
 		.pipe = { .reply_limit = server->limits.reply_bytes },
 	};
+	if (work->job)
+		worker->job = *work->job;
 	if (worker->next)
 		worker->next->prev = worker;
 	server->workers = worker;
@@ -204,7 +237,8 @@ static int watch(struct worker *worker, struct err *e)
  * Forks. The descriptor for the pidfd is reserved before, so that a process that nobody can
  * watch does not come into being when descriptors run out. Returns the pid.
  */
-static pid_t start_process(struct stream *stream, int *ret_pid_fd, int *ret_pipe_fd, struct err *e)
+static pid_t start_process(const struct work *work, int *ret_pid_fd, int *ret_pipe_fd,
+			   struct err *e)
 {
 	int ends[2];
 
@@ -218,8 +252,10 @@ static pid_t start_process(struct stream *stream, int *ret_pid_fd, int *ret_pipe
 	pid_t pid = fork();
 	if (pid < 0)
 		return err_sys(e, errno, "cannot start a process");
+	if (pid == 0 && work->stream)
+		worker_child_run(work->stream, write_end);
 	if (pid == 0)
-		worker_child_run(stream, write_end);
+		worker_child_job(work->server, work->job, write_end);
 	close(TAKE(reserved, -1));
 	*ret_pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (*ret_pid_fd < 0) {
@@ -233,31 +269,49 @@ static pid_t start_process(struct stream *stream, int *ret_pid_fd, int *ret_pipe
 	return pid;
 }
 
-int worker_start(struct stream *stream, struct err *e)
+/* RESOURCE_EXHAUSTED, whatever it is that cannot be had. */
+static struct worker *start(const struct work *work, struct err *e)
 {
-	struct rpc_server *server = stream->connection->server;
+	struct rpc_server *server = work->server;
 	int pid_fd = -1, pipe_fd = -1;
 
-	if (server->worker_count >= server->limits.workers)
-		return err_set(e, ERR_RESOURCE_EXHAUSTED, "%u calls are running, the limit is %u",
-			       server->worker_count, server->limits.workers);
-	pid_t pid = start_process(stream, &pid_fd, &pipe_fd, e);
-	frame_free(&stream->body, &server->budget);
+	if (server->worker_count >= server->limits.workers) {
+		err_set(e, ERR_RESOURCE_EXHAUSTED, "%u calls are running, the limit is %u",
+			server->worker_count, server->limits.workers);
+		return NULL;
+	}
+	pid_t pid = start_process(work, &pid_fd, &pipe_fd, e);
+	if (work->stream)
+		frame_free(&work->stream->body, &server->budget);
 	if (pid < 0) {
 		e->code = ERR_RESOURCE_EXHAUSTED;
-		return -1;
+		return NULL;
 	}
-	struct worker *worker = worker_new(stream, pid_fd, pipe_fd);
+	struct worker *worker = worker_new(work, pid_fd, pipe_fd);
 	if (watch(worker, e) < 0) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 		worker_free(worker);
 		e->code = ERR_RESOURCE_EXHAUSTED;
-		return -1;
+		return NULL;
 	}
-	stream->worker = worker;
 	server_workers_changed(server);
-	return 0;
+	return worker;
+}
+
+int worker_start(struct stream *stream, struct err *e)
+{
+	const struct work work = { .server = stream->connection->server, .stream = stream };
+
+	stream->worker = start(&work, e);
+	return stream->worker ? 0 : -1;
+}
+
+int rpc_server_start_job(struct rpc_server *server, const struct rpc_job *job, struct err *e)
+{
+	const struct work work = { .server = server, .job = job };
+
+	return start(&work, e) ? 0 : -1;
 }
 
 void worker_detach(struct worker *worker, const char *what)
@@ -269,7 +323,7 @@ void worker_detach(struct worker *worker, const char *what)
 bool worker_any_unfinished(const struct rpc_server *server)
 {
 	for (const struct worker *worker = server->workers; worker; worker = worker->next) {
-		if (!worker->is_finished)
+		if (!worker->is_finished && !worker->job.done)
 			return true;
 	}
 	return false;

@@ -13,7 +13,7 @@ int worker_start(struct stream *stream, struct err *e) MUST_CHECK;
 /* The client got `what` instead of the outcome ("DEADLINE_EXCEEDED") or is "gone". */
 void worker_detach(struct worker *worker, const char *what);
 
-/* Whether some worker's outcome is still to come. */
+/* Whether some call's outcome is still to come. */
 bool worker_any_unfinished(const struct rpc_server *server);
 
 /* Forgets all workers of a server; the processes go on. */

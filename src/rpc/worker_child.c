@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "rpc/worker_pipe.h"
@@ -35,6 +36,14 @@ static void name_process(const char *method)
 	prctl(PR_SET_NAME, name, 0, 0, 0);
 }
 
+static void protect(void)
+{
+	int rc = secret_protect_process();
+
+	if (rc < 0)
+		log_warn("a worker cannot lock its memory", KV("error", strerror(-rc)));
+}
+
 static void run(struct stream *stream, int pipe_fd)
 {
 	char subject[CALL_SUBJECT_SIZE];
@@ -52,6 +61,7 @@ static void run(struct stream *stream, int pipe_fd)
 	worker_pipe_subject(pipe_fd, subject);
 	int rc = call_handle(call, &reply, &e);
 	call_close(call);
+	worker_pipe_steps(pipe_fd);
 	if (rc < 0)
 		worker_pipe_error(pipe_fd, &e);
 	else
@@ -67,9 +77,23 @@ void worker_child_run(struct stream *stream, int pipe_fd)
 	stream->body = (struct frame){ .prefix_used = 0 };
 	server_forget_in_worker(stream->connection->server, pipe_fd);
 	stream->body = mine;
-	int rc = secret_protect_process();
-	if (rc < 0)
-		log_warn("a worker cannot lock its memory", KV("error", strerror(-rc)));
+	protect();
 	run(stream, pipe_fd);
+	_exit(0);
+}
+
+void worker_child_job(struct rpc_server *server, const struct rpc_job *job, int pipe_fd)
+{
+	auto_free char *text = NULL;
+	struct err e = { 0 };
+
+	leave_the_parent();
+	name_process(job->name);
+	server_forget_in_worker(server, pipe_fd);
+	protect();
+	if (job->run(job->data, &text, &e) < 0)
+		worker_pipe_error(pipe_fd, &e);
+	else
+		worker_pipe_text(pipe_fd, text);
 	_exit(0);
 }

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "rpc/frame.h"
 
-enum note { NOTE_SUBJECT = 1, NOTE_REPLY = 2, NOTE_ERROR = 3 };
+enum note { NOTE_SUBJECT = 1, NOTE_REPLY = 2, NOTE_ERROR = 3, NOTE_STEPS = 4 };
 
 static bool write_all(int fd, const void *bytes, size_t size)
 {
@@ -41,9 +41,22 @@ void worker_pipe_subject(int fd, const char *subject)
 	write_note(fd, NOTE_SUBJECT, subject, strlen(subject));
 }
 
+void worker_pipe_steps(int fd)
+{
+	struct step_times times;
+
+	step_times_get(&times);
+	write_note(fd, NOTE_STEPS, &times, sizeof(times));
+}
+
 void worker_pipe_reply(int fd, const struct call_reply *reply)
 {
 	write_note(fd, NOTE_REPLY, reply->buffer + FRAME_PREFIX, reply->size);
+}
+
+void worker_pipe_text(int fd, const char *text)
+{
+	write_note(fd, NOTE_REPLY, text, strlen(text));
 }
 
 void worker_pipe_error(int fd, const struct err *e)
@@ -56,6 +69,8 @@ static bool head_makes_sense(const struct worker_pipe *pipe)
 	switch (pipe->head.kind) {
 	case NOTE_SUBJECT:
 		return pipe->head.size < sizeof(pipe->subject);
+	case NOTE_STEPS:
+		return pipe->head.size == sizeof(pipe->steps);
 	case NOTE_REPLY:
 		return pipe->head.size <= pipe->reply_limit;
 	case NOTE_ERROR:
@@ -76,6 +91,11 @@ static enum worker_pipe_state take_note(struct worker_pipe *pipe)
 		pipe->subject[size] = '\0';
 		free(pipe->payload);
 		break;
+	case NOTE_STEPS:
+		memcpy(&pipe->steps, bytes, sizeof(pipe->steps));
+		pipe->has_steps = true;
+		free(pipe->payload);
+		break;
 	case NOTE_REPLY:
 		pipe->e.code = ERR_OK;
 		frame_put_prefix(pipe->payload, size);
@@ -90,7 +110,8 @@ static enum worker_pipe_state take_note(struct worker_pipe *pipe)
 	}
 	pipe->payload = NULL;
 	pipe->payload_used = pipe->head_used = 0;
-	return pipe->head.kind == NOTE_SUBJECT ? WORKER_PIPE_OPEN : WORKER_PIPE_DONE;
+	return pipe->head.kind == NOTE_SUBJECT || pipe->head.kind == NOTE_STEPS ? WORKER_PIPE_OPEN
+										: WORKER_PIPE_DONE;
 }
 
 /* The count of read(2), 0 at the end, -1 when there is nothing now. */

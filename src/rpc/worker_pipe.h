@@ -1,5 +1,5 @@
 /*
- * What a worker tells through its pipe: first what the call is about, then how it ended. The
+ * What a worker tells through its pipe: what the call is about, how long it took, how it ended. The
  * reader believes nothing: the writer may have overwritten its own memory.
  */
 #ifndef RPC_WORKER_PIPE_H
@@ -10,11 +10,14 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/step.h"
 #include "rpc/call_run.h"
 
 /* The side of the worker. Failures are ignored: the reader may be gone. */
 void worker_pipe_subject(int fd, const char *subject);
+void worker_pipe_steps(int fd);
 void worker_pipe_reply(int fd, const struct call_reply *reply);
+void worker_pipe_text(int fd, const char *text); /* a reply too */
 void worker_pipe_error(int fd, const struct err *e);
 
 enum worker_pipe_state {
@@ -33,6 +36,8 @@ struct worker_pipe {
 	size_t payload_used;
 	size_t reply_limit;
 	char subject[CALL_SUBJECT_SIZE];
+	bool has_steps;
+	struct step_times steps; /* any numbers */
 	struct call_reply reply; /* owned until taken */
 	struct err e;
 };

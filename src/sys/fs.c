@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/proc.h"
+#include "base/step.h"
 #include "sys/fs_super.h"
 
 enum { TOOL_MS = 9 * 60 * 1000 };
@@ -91,17 +93,24 @@ static int make_xfs(const char *device, const char *uuid, struct err *e)
 
 int fs_make(const char *device, enum fs_type type, const char *uuid, struct err *e)
 {
-	return type == FS_XFS ? make_xfs(device, uuid, e) : make_ext(device, type, uuid, e);
+	int64_t started = clock_ms();
+	int rc = type == FS_XFS ? make_xfs(device, uuid, e) : make_ext(device, type, uuid, e);
+
+	step_ended(STEP_FS_MAKE, started);
+	return rc;
 }
 
 int fs_check(const char *device, enum fs_type type, struct err *e)
 {
 	const char *const argv[] = { "e2fsck", "-p", device, NULL };
+	int64_t started = clock_ms();
 	struct proc_result result;
 
 	if (type == FS_XFS)
 		return 0;
-	if (proc_run(argv, TOOL_MS, &result, e) < 0)
+	int rc = proc_run(argv, TOOL_MS, &result, e);
+	step_ended(STEP_FS_CHECK, started);
+	if (rc < 0)
 		return err_wrap(e, "cannot check '%s', run `e2fsck -f %s`", device, device);
 	/* 1: errors corrected; 2: corrected, and not mounted here so there is nothing to reboot. */
 	if (result.exit_code >= 0 && result.exit_code <= 3)

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/step.h"
 #include "sys/dm.h"
 #include "sys/luks_header.h"
 #include "sys/luks_session.h"
@@ -51,6 +53,7 @@ int luks_format(const char *device, const char *uuid, const struct luks_params *
 	auto_luks_session struct luks_session session = { 0 };
 	struct crypt_params_luks2 luks2 = { .sector_size = params->sector_size };
 	const char *mode;
+	int64_t started = clock_ms();
 	char cipher[32];
 
 	if (luks_session_open(device, &session, e) < 0)
@@ -66,6 +69,7 @@ int luks_format(const char *device, const char *uuid, const struct luks_params *
 		rc = session.lib->crypt_keyslot_add_by_volume_key(session.device, CRYPT_ANY_SLOT,
 								  NULL, 0, secret_bytes(passphrase),
 								  secret_size(passphrase));
+	step_ended(STEP_LUKS_FORMAT, started);
 	return rc < 0 ? luks_session_fail(&session, rc, "make a LUKS2 header on", device, e) : 0;
 }
 
@@ -102,8 +106,11 @@ int luks_open(const char *device, const char *name, bool allow_discards, bool re
 {
 	uint32_t flags = (allow_discards ? CRYPT_ACTIVATE_ALLOW_DISCARDS : 0) |
 			 (read_only ? CRYPT_ACTIVATE_READONLY : 0);
+	int64_t started = clock_ms();
+	int rc = activate(device, name, flags, passphrase, e);
 
-	return activate(device, name, flags, passphrase, e);
+	step_ended(STEP_LUKS_OPEN, started);
+	return rc;
 }
 
 int luks_test(const char *path, const struct secret *passphrase, struct err *e)

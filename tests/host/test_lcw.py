@@ -42,17 +42,21 @@ def lcw(tmp_path):
     return call
 
 
-@pytest.fixture
-def image(tmp_path, lcw):
-    """An image of the driver's predecessor, taken over: a closed volume without any device-mapper."""
-    folder = tmp_path / "data" / "pvc-1"
-    folder.mkdir(parents=True)
-    path = folder / "luks-pvc-1.img"
+def image_of_the_go_driver(folder, name, passphrase=OLD):
+    path = folder / name / f"luks-{name}.img"
+    path.parent.mkdir(parents=True)
     with open(path, "wb") as out:
         out.truncate(32 << 20)
     done = run("cryptsetup", "luksFormat", "-q", "--type=luks2", "--pbkdf=pbkdf2",
-               "--pbkdf-force-iterations=1000", "--key-file=-", str(path), input=OLD)
+               "--pbkdf-force-iterations=1000", "--key-file=-", str(path), input=passphrase)
     assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.fixture
+def image(tmp_path, lcw):
+    """An image of the driver's predecessor, taken over: a closed volume without any device-mapper."""
+    path = image_of_the_go_driver(tmp_path / "data", "pvc-1")
     assert "is adopted" in lcw("volume", "adopt", "pvc-1", secret=OLD)
     return path
 
@@ -94,6 +98,25 @@ def test_the_passphrase_is_tried_and_changed(lcw, image):
     assert lcw("volume", "unlock-test", "pvc-1", secret=NEW).count(" opens") == 2
     assert "0 days ago" in lcw("volume", "show", "pvc-1")
     assert "1 keyslot," in lcw("volume", "check", "pvc-1")
+
+
+def test_a_node_is_taken_over(lcw, tmp_path):
+    data = tmp_path / "data"
+    for name, passphrase in (("pvc-a", OLD), ("pvc-b", OLD), ("pvc-other", NEW)):
+        image_of_the_go_driver(data, name, passphrase)
+    (data / "pvc-blank").mkdir()
+    (data / "pvc-blank" / "luks-pvc-blank.img").write_bytes(bytes(1 << 20))
+    (data / "not-a-volume").mkdir()
+    before = {path: path.read_bytes() for path in data.glob("*/*.img")}
+    report = json.loads(lcw("node", "adopt", "-o", "json", secret=OLD, status=3))["findings"]
+    assert [(f["text"].split("'")[1], f["result"]) for f in report] == \
+        [("pvc-a", "ok"), ("pvc-b", "ok"), ("pvc-blank", "WRONG"), ("pvc-other", "WRONG")]
+    assert "lcw node adopt" in lcw("node", "doctor", status=None)
+    lcw("node", "adopt", secret=NEW, status=3)
+    assert lcw("volume", "list", "-o", "name").split() == ["pvc-a", "pvc-b", "pvc-other"]
+    assert {path: path.read_bytes() for path in before} == before
+    (data / "pvc-blank" / "luks-pvc-blank.img").unlink()
+    assert "nothing is to be adopted" in lcw("node", "adopt", secret=OLD)
 
 
 def test_a_closed_volume_grows(lcw, image):

@@ -3,6 +3,7 @@ import os
 import re
 import socket
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
@@ -57,34 +58,37 @@ def test_kubelet_folder_must_exist_for_a_node(driver):
     assert done.returncode == 1 and "none" in done.stderr
 
 
-def test_u23_http_endpoint(driver):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    other = Driver(f"{driver.base}/http", driver.binary,
-                   options=[f"--http-endpoint=127.0.0.1:{port}", "--log-format=json"])
-    other.read_log_plain = other.read_log
-    other.read_log = lambda: other.read_log_plain().replace('"listening"', " listening ")
-    other.start()
+def test_u23_http_endpoint(served):
+    assert served.get("/healthz") == "ok\n" and served.get("/readyz") == "ok\n"
+    served.probe()
+    served.controller.ListVolumes(csi.ListVolumesRequest(), timeout=60)
+    assert 'lukscryptwalker_rpc_total{method="ListVolumes",code="OK"} 1' in served.get("/metrics")
+    until("the worker has ended", lambda: "lukscryptwalker_workers 0" in served.get("/metrics"))
+    with pytest.raises(urllib.error.HTTPError):
+        served.get("/other")
+    held = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(64)]
+    assert served.probe()
+    for connection in held:
+        connection.close()
+    until("the endpoint answers again", lambda: served.get("/healthz") == "ok\n")
 
-    def get(path):
-        return urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10).read().decode()
-    try:
-        assert get("/healthz") == "ok\n" and get("/readyz") == "ok\n"
-        other.probe()
-        other.controller.ListVolumes(csi.ListVolumesRequest(), timeout=60)
-        metrics = get("/metrics")
-        assert 'lukscryptwalker_rpc_total{method="ListVolumes",code="OK"} 1' in metrics
-        until("the worker has ended", lambda: "lukscryptwalker_workers 0" in get("/metrics"))
-        with pytest.raises(urllib.error.HTTPError):
-            get("/other")
-        held = [socket.create_connection(("127.0.0.1", port)) for _ in range(64)]
-        assert other.probe()
-        for connection in held:
-            connection.close()
-        until("the endpoint answers again", lambda: get("/healthz") == "ok\n")
-    finally:
-        assert other.stop() == 0, other.read_log_plain()
+
+def test_metrics_tell_of_volumes_and_disks(served):
+    volume = served.create("pvc-seen", 20 << 20)
+    damaged = f"{served.base}/state/volumes/pvc-damaged.json"
+    with open(damaged, "w", encoding="utf-8") as out:
+        out.write("{")
+
+    until("they are seen", lambda: served.metric("volumes", backend="local", state="reserved") == 1)
+    assert served.metric("volumes", backend="s3", state="formatted") == 0
+    assert served.metric("capacity_bytes", backend="local") == volume.capacity_bytes
+    assert served.metric("pool_free_bytes", local_path=served.data) > 0
+    assert served.metric("unreadable_records") == 1 and served.metric("volumes_abnormal", backend="local") == 0
+    assert abs(served.metric("survey_timestamp_seconds") - time.time()) < 60
+    types = re.findall(r"^# TYPE (\S+)", served.get("/metrics"), re.M)
+    assert len(types) == len(set(types)) and served.metric("build_info", version="0.1.0") == 1
+    os.unlink(damaged)
+    served.delete("pvc-seen")
 
 
 def test_a_slash_at_the_end_of_a_folder_says_nothing(driver, refused):

@@ -64,6 +64,39 @@ def test_socket_of_a_killed_server_is_replaced(folder, start):
     assert Client(start().channel()).probe()
 
 
+@pytest.mark.parametrize("work,limits,code,told", [
+    ("hello", {}, "OK", "5 hello"),
+    ("big-100000", {}, "OK", "100000 xxx"),
+    ("big-9000000", {}, "INTERNAL", "worker of job gave an answer that makes no sense"),
+    ("error-5-why", {}, "NOT_FOUND", "why"),
+    ("segv", {}, "INTERNAL", "worker of job died of signal 11 (Segmentation fault)"),
+    ("exit-0", {}, "INTERNAL", "worker of job exited with code 0 without an answer"),
+    ("garbage", {}, "INTERNAL", "worker of job gave an answer that makes no sense"),
+    ("sleep-60000", {"worker_ms": 300}, "INTERNAL", "worker of job was killed: it ran for more than 0 seconds"),
+])
+def test_a_job_ends_once_with_its_outcome(start, work, limits, code, told):
+    server = start(job=work, **limits)
+    until(lambda: server.lines(msg="job"))
+    assert Client(server.channel()).probe()
+    (line,) = server.lines(msg="job")
+    assert line["of"] == work and line["code"] == code and told in line["text"] + line["error"]
+    assert not server.lines(msg="rpc", method="job")
+
+
+def test_a_job_has_what_a_worker_has(start):
+    server = start(job="fds")
+    until(lambda: server.lines(msg="job"))
+    kinds = [line.split("=")[1] for line in server.lines(msg="job")[0]["text"].split("\\n") if "=" in line]
+    assert not [kind for kind in kinds if kind.startswith(("socket:", "anon_inode:"))], kinds
+
+
+def test_a_job_does_not_hold_up_the_end(start):
+    server = start(job="sleep-60000", grace_ms=20000)
+    server.process.send_signal(signal.SIGTERM)
+    assert end(server) < 5
+    assert not server.lines(msg="job")
+
+
 def test_live_socket_is_refused(server, refuse):
     inode = os.lstat(server.path).st_ino
     assert f"FAILED_PRECONDITION: another process serves {server.path}" in refuse()

@@ -23,6 +23,7 @@
 #include "base/reactor.h"
 #include "base/secret.h"
 #include "gen/csi.pb-c.h"
+#include "rpc/job.h"
 #include "rpc/server.h"
 
 static struct {
@@ -185,6 +186,21 @@ static char *act(const struct rpc_call *call, const char *id, struct err *e)
 	return xstrdup(id);
 }
 
+/* The same in a job. */
+static int run_job(void *data, char **ret_text, struct err *e)
+{
+	*ret_text = act(NULL, data, e);
+	return *ret_text ? 0 : -1;
+}
+
+static void job_done(void *data, const char *text, const struct err *e)
+{
+	auto_free char *shown = xasprintf("%zu %.2000s", text ? strlen(text) : 0, text ? text : "");
+
+	log_info("job", KV("of", (const char *)data), KV("text", shown),
+		 KV("code", err_code_name(e->code)), KV("error", e->msg));
+}
+
 static int validate(struct rpc_call *call, struct err *e)
 {
 	const Csi__V1__ValidateVolumeCapabilitiesRequest *request = (const void *)call->request;
@@ -278,6 +294,7 @@ struct program {
 	struct rpc_server *server;
 	int signal_fd;
 	int64_t grace_ms;
+	char *job; /* of the command line; started once, or NULL */
 };
 
 static void on_done(void *data)
@@ -308,7 +325,8 @@ enum flag {
 	WORKER_MS,
 	IDLE,
 	HANDSHAKE,
-	GRACE
+	GRACE,
+	JOB
 };
 
 static const struct option options[] = {
@@ -322,10 +340,11 @@ static const struct option options[] = {
 	{ "idle-ms", 1, NULL, IDLE },
 	{ "handshake-ms", 1, NULL, HANDSHAKE },
 	{ "grace-ms", 1, NULL, GRACE },
+	{ "job", 1, NULL, JOB },
 	{ NULL, 0, NULL, 0 },
 };
 
-static const char *parse(int argc, char **argv, struct rpc_limits *limits, int64_t *grace_ms)
+static const char *parse(int argc, char **argv, struct rpc_limits *limits, struct program *program)
 {
 	const char *path = NULL;
 	int option;
@@ -362,7 +381,10 @@ static const char *parse(int argc, char **argv, struct rpc_limits *limits, int64
 			limits->handshake_ms = number;
 			break;
 		case GRACE:
-			*grace_ms = number;
+			program->grace_ms = number;
+			break;
+		case JOB:
+			program->job = optarg;
 			break;
 		default:
 			exit(2);
@@ -382,7 +404,7 @@ int main(int argc, char **argv)
 	struct program program = { .grace_ms = 5000 };
 	struct err e = { 0 };
 	sigset_t set;
-	const char *path = parse(argc, argv, &limits, &program.grace_ms);
+	const char *path = parse(argc, argv, &limits, &program);
 
 	log_setup(LOG_JSON, LOG_DEBUG);
 	secret_protect_process();
@@ -400,6 +422,9 @@ int main(int argc, char **argv)
 	seen.kept_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	rpc_server_keep_in_workers(program.server, seen.kept_fd);
 	if (rpc_server_listen(program.server, path, &e) < 0)
+		goto failed;
+	const struct rpc_job job = { "job", run_job, job_done, program.job };
+	if (program.job && rpc_server_start_job(program.server, &job, &e) < 0)
 		goto failed;
 	printf("listening\n");
 	fflush(stdout);

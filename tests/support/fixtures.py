@@ -12,6 +12,7 @@ import grpc
 import kernel
 import pytest
 from driver import Driver, until
+from served import ServedDriver
 
 BINARY = os.path.join(os.environ["LCW_BUILD"], "lukscryptwalker-csi")
 SCRATCH = os.environ["SCRATCH"]
@@ -64,6 +65,13 @@ def driver():
 def shared_driver():
     """One for many tests that only ask and are refused."""
     with folder() as base, running_driver(base) as one:
+        yield one
+
+
+@pytest.fixture
+def served():
+    """One with /metrics."""
+    with folder() as base, running_driver(base, ServedDriver) as one:
         yield one
 
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "rpc/frame.h"
 #include "rpc/worker_pipe.h"
 
@@ -50,6 +51,23 @@ static void subject_then_reply(void **state)
 	assert_int_equal(ends.pipe.e.code, ERR_OK);
 	assert_int_equal(ends.pipe.reply.size, 2);
 	assert_memory_equal(ends.pipe.reply.buffer, "\0\0\0\0\2ok", 7);
+	close_ends(&ends);
+}
+
+static void steps_come_before_the_outcome(void **state)
+{
+	uint8_t buffer[FRAME_PREFIX] = { 0 };
+	struct ends ends = open_ends();
+
+	(void)state;
+	step_ended(STEP_LUKS_OPEN, clock_ms() - 1500);
+	worker_pipe_steps(ends.write);
+	assert_int_equal(read_ends(&ends), WORKER_PIPE_OPEN);
+	assert_true(ends.pipe.has_steps);
+	assert_true(ends.pipe.steps.ms[STEP_LUKS_OPEN] >= 1500);
+	assert_int_equal(ends.pipe.steps.ms[STEP_FS_MAKE], -1);
+	worker_pipe_reply(ends.write, &(struct call_reply){ buffer, 0 });
+	assert_int_equal(read_ends(&ends), WORKER_PIPE_DONE);
 	close_ends(&ends);
 }
 
@@ -153,6 +171,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(subject_then_reply),
+		cmocka_unit_test(steps_come_before_the_outcome),
 		cmocka_unit_test(empty_notes),
 		cmocka_unit_test(an_error),
 		cmocka_unit_test(an_error_that_makes_no_sense),

@@ -3,7 +3,7 @@ import os
 
 import kernel
 import pytest
-from driver import FAST, block_capability, mount_capability
+from driver import FAST, block_capability, mount_capability, until
 
 MARKER = "PLAINTEXT-MARKER-3f1c9a"
 SIZES = {"ext4": 32 << 20, "ext3": 32 << 20, "xfs": 304 << 20}
@@ -189,3 +189,20 @@ def test_u01_an_image_without_luks_header_is_not_adopted(driver, refused, unchan
     kernel.run("mkfs.ext4", "-q", "-F", image)
     with unchanged(image), refused("FAILED_PRECONDITION", "no LUKS header"):
         driver.stage(Foreign(driver, "go-2"))
+
+
+def test_the_slow_steps_are_measured(served):
+    volume = served.create("pvc-steps", **FAST)
+    served.stage(volume)
+    served.unstage("pvc-steps")
+    served.stage(volume)
+
+    def counts():
+        return [served.metric("step_duration_seconds_count", step=step)
+                for step in ("luks_format", "luks_open", "fs_make", "fs_check")]
+    until("the steps of both stages are counted", lambda: counts() == [1, 2, 1, 1], 10)
+    assert served.metric("step_duration_seconds_sum", step="luks_open") > 0
+    until("the volume is seen", lambda: served.metric("volumes", backend="local", state="formatted"))
+    assert served.metric("volumes_abnormal", backend="local") == 0
+    served.unstage("pvc-steps")
+    served.delete("pvc-steps")
