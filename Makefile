@@ -2,7 +2,7 @@
 # `make help` lists them.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := build
-.PHONY: build demo demo-s3 test torture check bench fmt lint clean dev-setup help
+.PHONY: build demo demo-s3 test torture check bench fmt lint manifests docker-build kind-deploy kind-clean clean dev-setup help
 
 build: ## build/lukscryptwalker-csi and build/lcw; installs missing build packages first
 	@scripts/install-deps build
@@ -40,6 +40,20 @@ fmt: ## clang-format over src and tests
 lint: ## clang-tidy over the C code, shellcheck over the scripts
 	@scripts/lint
 
+manifests: build ## deploy/ and the reference of StorageClass parameters, from chart and code
+	@scripts/install-deps test
+	@scripts/reference
+	@scripts/manifests
+
+docker-build: ## the image, with docker, podman or buildah (scripts/image says how to name it)
+	@scripts/image
+
+kind-deploy: ## a cluster in containers with the driver and an encrypted volume in use
+	@scripts/kind deploy
+
+kind-clean: ## the end of that cluster
+	@scripts/kind clean
+
 clean: ## remove the build folders (the cache of built tools stays)
 	rm -rf build build-asan build-clang build-fuzz build-test
 
@@ -48,4 +62,4 @@ dev-setup: ## every package, tool and Python library that build and tests use
 	@scripts/tools all
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile

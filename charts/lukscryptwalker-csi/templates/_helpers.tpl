@@ -1,0 +1,107 @@
+{{/* The prefix of all names. */}}
+{{- define "lcw.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 45 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 45 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 45 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "lcw.labels" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* What a role's pods are found by: (dict "root" $ "role" "node"). Never changes: it is immutable. */}}
+{{- define "lcw.selector" -}}
+app: lukscryptwalker-csi-{{ .role }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- end -}}
+
+{{- define "lcw.serviceAccount" -}}
+{{- $account := index .root.Values.serviceAccount .role -}}
+{{- $account.name | default (printf "%s-%s" (include "lcw.fullname" .root) .role) -}}
+{{- end -}}
+
+{{/* An image of {repository, tag, digest}. */}}
+{{- define "lcw.image" -}}
+{{- if .digest -}}{{ .repository }}@{{ .digest }}{{- else -}}{{ .repository }}:{{ .tag }}{{- end -}}
+{{- end -}}
+
+{{- define "lcw.driverImage" -}}
+{{- $tag := .Values.image.tag | default (printf "v%s" .Chart.AppVersion) -}}
+{{ include "lcw.image" (merge (dict "tag" $tag) .Values.image) }}
+{{- end -}}
+
+{{- define "lcw.logLevel" -}}
+{{- $level := .Values.logging.level | toString -}}
+{{- if regexMatch "^[0-9]+$" $level -}}
+{{- ternary "debug" "info" (ge (int $level) 5) -}}
+{{- else -}}
+{{- $level -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Options that all roles have. */}}
+{{- define "lcw.commonArgs" -}}
+- --log-format={{ .Values.logging.format }}
+- --log-level={{ include "lcw.logLevel" . }}
+{{- end -}}
+
+{{/* Everything of a pod that comes from values: (dict "root" $ "role" "node"). */}}
+{{- define "lcw.podMetadata" -}}
+{{- $role := index .root.Values .role -}}
+labels:
+  {{- include "lcw.labels" .root | nindent 2 }}
+  app: lukscryptwalker-csi-{{ .role }}
+  {{- with merge (dict) $role.podLabels .root.Values.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with merge (dict) $role.podAnnotations .root.Values.podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "lcw.podPlacement" -}}
+{{- $role := index .root.Values .role -}}
+nodeSelector:
+  {{- toYaml (merge (dict "kubernetes.io/os" "linux") $role.nodeSelector .root.Values.nodeSelector) | nindent 2 }}
+{{- with concat $role.tolerations .root.Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $role.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* The securityContext of a container that needs no privilege. */}}
+{{- define "lcw.confined" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{- define "lcw.probes" -}}
+livenessProbe:
+  httpGet: {path: /healthz, port: http}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+readinessProbe:
+  httpGet: {path: /readyz, port: http}
+  periodSeconds: 10
+  timeoutSeconds: 5
+{{- end -}}

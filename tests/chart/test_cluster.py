@@ -1,0 +1,290 @@
+"""The chart and deploy/ on a real control plane: what it takes, what stays, who may do what."""
+import base64
+import json
+import pathlib
+import re
+import textwrap
+
+import pytest
+import yaml
+from conftest import CHART, POLICY, REPO, every, specification_blocks
+from test_render import EXAMPLES, FULL, GO_VALUES
+
+NAMESPACE = "kube-system"
+# Kinds of the Prometheus operator; a cluster without it does not know them.
+FOREIGN = {"ServiceMonitor", "PrometheusRule"}
+
+
+def dump(objects):
+    """Not as YAML: Python and Go disagree about what `y` is."""
+    return "\n---\n".join(json.dumps(one) for one in objects)
+
+
+@pytest.fixture(scope="session")
+def places(cluster):
+    """The namespaces that the values of the tests name."""
+    cluster.apply(dump([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+                        for name in ("storage", "team-a")]))
+
+
+@pytest.fixture
+def release(admin, cluster):
+    """helm install NAME; everything of it is gone afterwards."""
+    names = []
+
+    def install(name, values=None, *words, verb="install"):
+        names.append(name)
+        return admin.run(verb, name, CHART, "--namespace", NAMESPACE, "-f", "-", *words,
+                         given=json.dumps(values or {}))
+
+    yield install
+    for name in set(names):
+        admin.run("uninstall", name, "--namespace", NAMESPACE, "--ignore-not-found")
+    cluster.kubectl("-n", NAMESPACE, "delete", "secret", "luks-secret", "--ignore-not-found")
+
+
+def passphrase(cluster, name="luks-secret", key="passphrase"):
+    return base64.b64decode(cluster.get("-n", NAMESPACE, "secret", name)["data"][key]).decode()
+
+
+@pytest.mark.parametrize("values", [{}, FULL, GO_VALUES, *EXAMPLES])
+def test_the_api_server_takes_all_of_it(helm, cluster, places, values):
+    """--dry-run=server with strict validation: no unknown field, no double key, no wrong type."""
+    known = [one for one in helm.render(values) if one["kind"] not in FOREIGN]
+    said = cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", given=dump(known))
+    assert said.count("(server dry run)") == len(known)
+
+
+def test_the_api_server_takes_deploy(cluster):
+    said = cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", str(REPO / "deploy"))
+    assert "daemonset.apps/lukscryptwalker-csi-node" in said
+
+
+def documents():
+    """(where, text) of every YAML in the documents."""
+    for path in sorted([*REPO.glob("examples/*.yaml")]):
+        yield path.name, path.read_text(encoding="utf-8")
+    for path in sorted([*REPO.glob("*.md"), *REPO.glob("docs/**/*.md"), *REPO.glob("examples/*.md"), *CHART.glob("*.md")]):
+        for number, block in enumerate(re.findall(r"^ *```yaml\n(.*?)^ *```", path.read_text(encoding="utf-8"), re.S | re.M)):
+            yield f"{path.name}#{number}", textwrap.dedent(block)
+
+
+@pytest.mark.parametrize("where,text", list(documents()))
+def test_yaml_in_the_documents(helm, cluster, where, text):
+    """Objects must be taken by the API server, and everything else is values of the chart."""
+    if "apiVersion:" in text:
+        cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", given=text)
+    else:
+        helm.render(yaml.safe_load(text))
+
+
+def test_the_specifications_class_beside_the_chart(cluster, release):
+    """Install with default values, then apply what the specification says under Usage."""
+    release("my-lukscryptwalker")
+    usage = [block for block in specification_blocks() if "name: lukscryptwalker-local" in block][1]
+    assert "storageclass.storage.k8s.io/lukscryptwalker-local configured" in cluster.apply(usage)
+    claim = next(block for block in specification_blocks() if "kind: PersistentVolumeClaim" in block)
+    assert "encrypted-pvc created" in cluster.apply(claim)
+    cluster.kubectl("delete", "pvc", "encrypted-pvc", "--wait=false")
+
+
+def test_the_passphrase_is_made_once(cluster, admin, release):
+    """U24: the Go driver's chart made a new passphrase at every upgrade."""
+    notes = release("one")
+    assert "BACK UP the passphrase" in notes
+    first = passphrase(cluster)
+    assert len(first) == 48
+    uid = cluster.get("-n", NAMESPACE, "secret", "luks-secret")["metadata"]["uid"]
+
+    release("one", {"logging": {"level": "debug"}}, verb="upgrade")
+    release("one", {"secret": {"passphrase": "another"}}, verb="upgrade")
+    assert passphrase(cluster) == first
+    admin.run("rollback", "one", "1", "--namespace", NAMESPACE)
+    assert passphrase(cluster) == first
+    admin.run("uninstall", "one", "--namespace", NAMESPACE)
+    assert passphrase(cluster) == first
+    notes = release("one")
+    assert "BACK UP" not in notes
+    assert passphrase(cluster) == first
+    assert cluster.get("-n", NAMESPACE, "secret", "luks-secret")["metadata"]["uid"] == uid
+
+
+def test_a_rollback_keeps_a_rotated_passphrase(cluster, admin, release):
+    release("one")
+    first = passphrase(cluster)
+    release("one", {"logging": {"level": "debug"}}, verb="upgrade")
+    cluster.kubectl("-n", NAMESPACE, "patch", "secret", "luks-secret", "--type=merge", "-p", json.dumps(
+        {"stringData": {"passphrase": "rotated", "passphrase-previous": first}}))
+    admin.run("rollback", "one", "1", "--namespace", NAMESPACE)
+    release("one", verb="upgrade")
+    assert passphrase(cluster) == "rotated"
+    assert passphrase(cluster, key="passphrase-previous") == first
+
+
+def test_a_secret_made_by_hand_is_left_alone(cluster, release):
+    cluster.kubectl("-n", NAMESPACE, "create", "secret", "generic", "luks-secret", "--from-literal=passphrase=mine")
+    notes = release("one", {"secret": {"passphrase": "theirs"}})
+    assert passphrase(cluster) == "mine" and "TO DO" not in notes
+
+
+def test_a_given_passphrase(cluster, release):
+    release("one", {"secret": {"passphrase": "correct horse", "passphraseKey": "key"},
+                    "storageClasses": [{"name": "given"}]})
+    assert passphrase(cluster, key="key") == "correct horse"
+
+
+def test_a_secret_that_has_not_the_key_is_told(cluster, release):
+    cluster.kubectl("-n", NAMESPACE, "create", "secret", "generic", "luks-secret", "--from-literal=other=mine")
+    assert "the Secret kube-system/luks-secret has no key 'passphrase'" in release("one")
+
+
+def test_missing_secrets_are_told_with_the_command(cluster, release):
+    values = {**EXAMPLES[1], "secret": {"create": False}}
+    notes = release("one", values)
+    assert "kubectl -n kube-system create secret generic luks-secret --from-literal=passphrase=" in notes
+    assert "kubectl -n kube-system create secret generic s3-credentials --from-literal=s3-access-key-id=" in notes
+    assert "luks-secret" not in cluster.kubectl("-n", NAMESPACE, "get", "secrets", "-o", "name")
+
+
+def test_s3_keys_follow_the_values_and_survive(cluster, admin, release):
+    def values(key):
+        return {"s3StorageClasses": [{"name": "s3", "s3": {"bucket": "abc", "credentialsSecret": {
+            "name": "keys", "create": True, "accessKeyId": key, "secretAccessKey": "x"}}}]}
+    try:
+        release("one", values("a"))
+        release("one", values("b"), verb="upgrade")
+        assert passphrase(cluster, "keys", "s3-access-key-id") == "b"
+        admin.run("uninstall", "one", "--namespace", NAMESPACE)
+        assert passphrase(cluster, "keys", "s3-access-key-id") == "b"
+        release("one", values("c"))
+        assert passphrase(cluster, "keys", "s3-access-key-id") == "c"
+    finally:
+        cluster.kubectl("-n", NAMESPACE, "delete", "secret", "keys", "--ignore-not-found")
+
+
+def test_a_changed_class_says_what_to_do(cluster, release, admin):
+    """Kubernetes refuses it; docs/storageclass.md has the way, and this is it."""
+    release("one")
+    done = admin.run("upgrade", "one", CHART, "--namespace", NAMESPACE, "-f", "-", check=False,
+                     given=json.dumps({"storage": {"localPath": "/srv"}}))
+    assert "field is immutable" in done.stderr
+    cluster.kubectl("delete", "storageclass", "lukscryptwalker-local")
+    release("one", {"storage": {"localPath": "/srv"}}, verb="upgrade")
+    assert cluster.get("storageclass", "lukscryptwalker-local")["parameters"]["local-path"] == "/srv"
+
+
+def test_uninstall_leaves_nothing_but_the_secret(cluster, admin, release):
+    release("gone", {**FULL, "metrics": {}, "rbac": {}, "secret": {}, "serviceAccount": {}, "s3StorageClasses": [],
+                     "storageClasses": [{"name": "gone"}], "storage": {}})
+    admin.run("uninstall", "gone", "--namespace", NAMESPACE, "--wait", "--timeout", "60s")
+    kinds = ("deployments,daemonsets,services,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings,"
+             "storageclasses,csidrivers,networkpolicies,pdb,configmaps,secrets,validatingadmissionpolicies,"
+             "validatingadmissionpolicybindings")
+    left = cluster.kubectl("get", kinds, "-A", "-l", "app.kubernetes.io/instance=gone", "-o", "name")
+    assert left.split() == ["secret/luks-secret"]
+
+
+def permissions(cluster, account):
+    """{resource: (names, verbs)} beyond what every account may do."""
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": {"namespace": NAMESPACE}}
+    said = json.loads(cluster.kubectl("create", "-o", "json", "--validate=false", "-f", "-",
+                                      f"--as=system:serviceaccount:{NAMESPACE}:{account}",
+                                      "--as-group=system:serviceaccounts", "--as-group=system:authenticated",
+                                      given=json.dumps(review)))
+    found = {}
+    for rule in said["status"]["resourceRules"]:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                names = tuple(rule.get("resourceNames") or ())
+                found.setdefault((f"{resource}.{group}".rstrip("."), names), set()).update(rule["verbs"])
+    return {key: verbs for key, verbs in found.items() if "authorization.k8s.io" not in key[0] and
+            "authentication.k8s.io" not in key[0]}
+
+
+def test_what_the_node_may_do(cluster, release):
+    """The whole list: what is not here it may not."""
+    release("rights", {"s3StorageClasses": [{"name": "s3", "s3": {"bucket": "abc", "credentialsSecret": {"name": "keys"}}}]})
+    ours = "lukscryptwalker.csi.k8s.io"
+    write = {"get", "update", "patch"}
+    assert permissions(cluster, "rights-lukscryptwalker-csi-node") == {
+        (f"luksvolumes.{ours}", ()): write | {"list", "watch", "create"},
+        (f"luksnodes.{ours}", ()): write | {"create"},
+        (f"luksvolumes/status.{ours}", ()): write,
+        (f"luksnodes/status.{ours}", ()): write,
+        ("events", ()): {"create", "patch"},
+        ("events.events.k8s.io", ()): {"create", "patch"},
+        ("secrets", ("keys",)): {"get"},
+    }
+
+
+def test_what_the_controller_may_not_do(cluster, release):
+    release("rights", {"s3StorageClasses": [{"name": "s3", "s3": {"bucket": "abc", "credentialsSecret": {"name": "keys"}}}]})
+    rights = permissions(cluster, "rights-lukscryptwalker-csi-controller")
+    assert [key for key in rights if key[0] == "secrets"] == [("secrets", ("keys",))]
+    assert rights[("secrets", ("keys",))] == {"get"}
+    assert rights[("pods", ())] == {"get"}
+    for (resource, _), verbs in rights.items():
+        assert "*" not in verbs and "*" not in resource, resource
+        assert not resource.startswith(("roles", "clusterroles", "serviceaccounts", "daemonsets", "deployments")), resource
+        assert "deletecollection" not in verbs, resource
+
+
+CRD = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+
+def stand_in(kind):
+    """A CRD with nothing but names, where the chart has none of its own."""
+    plural = kind.lower() + "s"
+    return {**CRD, "metadata": {"name": f"{plural}.lukscryptwalker.csi.k8s.io", "annotations": {
+        "api-approved.kubernetes.io": "unapproved, a stand-in of the tests"}}, "spec": {
+        "group": "lukscryptwalker.csi.k8s.io", "scope": "Cluster",
+        "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
+        "versions": [{"name": "v1alpha1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
+            "type": "object", "properties": {"spec": OPEN, "status": OPEN}}}}]}}
+
+
+@pytest.fixture
+def kinds(cluster):
+    """LUKSVolume and LUKSNode as the API server knows them."""
+    files = sorted(CHART.glob("crds/*.yaml"))
+    cluster.apply(dump([one for path in files for one in yaml.safe_load_all(pathlib.Path(path).read_text(encoding="utf-8"))]
+                       if files else [stand_in("LUKSVolume"), stand_in("LUKSNode")]))
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/luksvolumes.lukscryptwalker.csi.k8s.io",
+                    "crd/luksnodes.lukscryptwalker.csi.k8s.io")
+
+
+def test_a_node_writes_only_its_own(cluster, release, kinds):
+    """The token of one node's pod against objects of another: a stolen node gets no further."""
+    release("scope")
+    assert every([json.loads(cluster.kubectl("get", "validatingadmissionpolicy", "-o", "json", "scope-lukscryptwalker-csi-node-scope"))],
+                 POLICY.split("/")[-1])
+    account = f"system:serviceaccount:{NAMESPACE}:scope-lukscryptwalker-csi-node"
+
+    def as_node(node, *words, given=None):
+        extra = [f"--as={account}"]
+        if node:
+            extra += [f"--as-user-extra=authentication.kubernetes.io/node-name={node}"]
+        return cluster.kubectl(*words, *extra, given=given, check=False)
+
+    def luksnode(name):
+        return dump([{"apiVersion": "lukscryptwalker.csi.k8s.io/v1alpha1", "kind": "LUKSNode", "metadata": {"name": name}}])
+
+    def luksvolume(name, node):
+        return dump([{"apiVersion": "lukscryptwalker.csi.k8s.io/v1alpha1", "kind": "LUKSVolume",
+                      "metadata": {"name": name}, "spec": {"nodeName": node}}])
+
+    def create(node, name):
+        return as_node(node, "create", "--dry-run=server", "--validate=false", "-f", "-", given=luksnode(name))
+
+    # The policy is compiled a moment after it was made.
+    cluster.until("the policy is in force", lambda: "may not write the LUKSNode of b" in create("a", "b"), 30)
+    assert "created" in create("a", "a")
+    assert "names no node" in create(None, "a")
+
+    cluster.kubectl("create", "--validate=false", "-f", "-", given=luksvolume("of-b", "b"))
+    label = ("label", "luksvolume", "of-b", "touched=yes")
+    assert "node a may not write the LUKSVolume of-b of another node" in as_node("a", *label)
+    assert "labeled" in as_node("b", *label)
+    assert "of another node" in as_node("b", "patch", "luksvolume", "of-b", "--type=merge", "-p", '{"spec":{"nodeName":"a"}}')
+    assert "forbidden" in as_node("b", "delete", "luksvolume", "of-b")
