@@ -21,7 +21,7 @@
 enum { DATA_BYTES = 24 << 20 };
 
 struct pieces {
-	unsigned seen, stop_at;
+	unsigned seen, stop_at, die_at;
 };
 
 static bool on_piece(uint64_t done, uint64_t total, void *data)
@@ -30,7 +30,9 @@ static bool on_piece(uint64_t done, uint64_t total, void *data)
 
 	(void)done;
 	(void)total;
-	return ++pieces->seen == pieces->stop_at;
+	if (++pieces->seen == pieces->die_at)
+		_exit(0);
+	return pieces->seen == pieces->stop_at;
 }
 
 static int reencrypt(struct fixture *f, const char *passphrase, unsigned stop_at, bool *complete,
@@ -195,6 +197,54 @@ static void it_is_stopped_and_goes_on(void **state)
 	fixture_close(&f);
 }
 
+/* Ends the process after so many pieces. */
+static void reencrypt_dying(struct fixture *f, unsigned die_at)
+{
+	auto_secret struct secret *secret = secret_of("one");
+	struct pieces pieces = { .die_at = die_at };
+	auto_record struct volume_record begun = { 0 }, now = { 0 };
+	struct err e = { 0 };
+	bool complete;
+	int status;
+
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (local_reencrypt_begin(&f->node, f->folder.path, "v", secret, &begun, &e) == 0 &&
+		    local_reencrypt_run(&f->node, f->folder.path, "v", secret, on_piece, &pieces,
+					&complete, &now, &e) == 0)
+			_exit(1);
+		_exit(2);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* What was made of the last two pieces and of the header when a kill came does not matter. */
+static void the_end_is_repeated_from_what_was_kept(void **state)
+{
+	static const unsigned char destroyed[2 * LUKS_REENCRYPT_PIECE];
+	unsigned char before[HASH_SHA256_BYTES];
+	off_t last = LUKS_HEADER_BYTES + DATA_BYTES - (off_t)sizeof(destroyed);
+	struct fixture f;
+	struct err e = { 0 };
+	bool complete;
+
+	(void)state;
+	open_larger(&f);
+	content_of(&f, before);
+	reencrypt_dying(&f, 4);
+	fixture_read_record(&f);
+	assert_true(f.record.reencrypt_ending);
+	assert_int_equal(pwrite(f.image, destroyed, sizeof(destroyed), last), sizeof(destroyed));
+	luks_image_damage(f.image, IN_PRIMARY);
+	luks_image_damage(f.image, IN_SECONDARY);
+	if (reencrypt(&f, "one", 0, &complete, &e) < 0)
+		fail_msg("%s", e.msg);
+	is_complete(&f);
+	same_content(&f, before);
+	fixture_close(&f);
+}
+
 static void two_passphrases_are_one_too_many(void **state)
 {
 	auto_secret struct secret *one = secret_of("one"), *two = secret_of("two");
@@ -285,7 +335,7 @@ static unsigned next_point(unsigned k, unsigned stride, unsigned count)
 /* LCW_STRIDE=1: every point (half an hour). */
 static void killed_at_any_point_it_goes_on(void **state)
 {
-	const char *text = getenv("LCW_STRIDE");
+	const char *text = getenv("LCW_STRIDE"), *from = getenv("LCW_FROM");
 	unsigned count, stride, points = 0;
 
 	(void)state;
@@ -293,7 +343,8 @@ static void killed_at_any_point_it_goes_on(void **state)
 	count = kill_and_go_on(UINT_MAX);
 	stride = text ? (unsigned)atoi(text) : count / 6;
 	assert_true(stride > 0);
-	for (unsigned k = 1; k <= count; k = next_point(k, stride, count), points++)
+	unsigned k = from ? (unsigned)atoi(from) : 1;
+	for (; k <= count; k = next_point(k, stride, count), points++)
 		kill_and_go_on(k);
 	print_message("%u points of %u\n", points, count);
 }
@@ -302,6 +353,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_stopped_and_goes_on),
+		cmocka_unit_test(the_end_is_repeated_from_what_was_kept),
 		cmocka_unit_test(two_passphrases_are_one_too_many),
 		cmocka_unit_test(killed_at_any_point_it_goes_on),
 	};
