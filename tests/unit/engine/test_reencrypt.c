@@ -324,12 +324,12 @@ static unsigned kill_and_go_on(unsigned k)
 	return reached;
 }
 
-/* The next point: `stride` further, but the last six one by one: most can go wrong there. */
+/* The next point: `stride` further, but the last four one by one: most can go wrong there. */
 static unsigned next_point(unsigned k, unsigned stride, unsigned count)
 {
-	if (k + 6 >= count)
+	if (k + 4 >= count)
 		return k + 1;
-	return k + stride + 6 < count ? k + stride : count - 6;
+	return k + stride + 4 < count ? k + stride : count - 4;
 }
 
 /* LCW_STRIDE=1: every point (half an hour). */
@@ -341,7 +341,7 @@ static void killed_at_any_point_it_goes_on(void **state)
 	(void)state;
 	log_setup(LOG_TEXT, LOG_ERROR);
 	count = kill_and_go_on(UINT_MAX);
-	stride = text ? (unsigned)atoi(text) : count / 6;
+	stride = text ? (unsigned)atoi(text) : count / 3;
 	assert_true(stride > 0);
 	unsigned k = from ? (unsigned)atoi(from) : 1;
 	for (; k <= count; k = next_point(k, stride, count), points++)
