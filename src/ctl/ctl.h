@@ -21,6 +21,7 @@ struct ctl {
 	const char *state_dir, *run_dir, *host_root, *node_id, *kubelet_dir;
 	const char *local_path; /* NULL: not given */
 	int passphrase_fd;	/* -1: ask at the terminal */
+	const char *rate;	/* of reencrypt: bytes per second; NULL: no limit */
 	int new_passphrase_fd;	/* of rotate-key; -1: ask */
 	enum { CTL_TABLE, CTL_JSON, CTL_NAME } output;
 	const char *of_node;	/* of release; NULL: the record's */
@@ -32,9 +33,9 @@ struct ctl {
 typedef int ctl_run(const struct ctl *ctl, char *words[], struct err *e);
 
 ctl_run ctl_volume_list, ctl_volume_show, ctl_volume_check, ctl_volume_backup_header,
-	ctl_volume_expand, ctl_volume_rotate_key, ctl_volume_unlock_test, ctl_volume_restore_header,
-	ctl_volume_adopt, ctl_volume_forget, ctl_volume_access, ctl_volume_release,
-	ctl_volume_drain, ctl_node_doctor, ctl_node_adopt, ctl_completion_bash, ctl_completion_zsh,
-	ctl_completion_fish;
+	ctl_volume_expand, ctl_volume_rotate_key, ctl_volume_reencrypt, ctl_volume_unlock_test,
+	ctl_volume_restore_header, ctl_volume_adopt, ctl_volume_forget, ctl_volume_access,
+	ctl_volume_release, ctl_volume_drain, ctl_node_doctor, ctl_node_adopt, ctl_completion_bash,
+	ctl_completion_zsh, ctl_completion_fish;
 
 #endif

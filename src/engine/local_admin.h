@@ -7,6 +7,7 @@
 
 #include "base/finding.h"
 #include "engine/local.h"
+#include "sys/luks_reencrypt.h"
 
 enum local_restored {
 	LOCAL_RESTORED_NOTHING, /* the header is whole and the passphrase opens it */
@@ -57,6 +58,25 @@ int local_check(const struct node *node, const char *local_path, const char *id,
 int local_rotate_key(const struct node *node, const char *local_path, const char *id,
 		     const struct secret *previous, const struct secret *wanted,
 		     struct volume_record *ret_record, struct err *e) MUST_CHECK;
+
+/*
+ * Replaces the volume key, with which the data themselves are encrypted, by LUKS2 reencryption; the
+ * passphrase stays. First writes down that it begins (or goes on: *ret_record is the record then);
+ * FAILED_PRECONDITION while the volume is open, when the passphrase does not open it, and when
+ * others do, too.
+ */
+int local_reencrypt_begin(const struct node *node, const char *local_path, const char *id,
+			  const struct secret *passphrase, struct volume_record *ret_record,
+			  struct err *e) MUST_CHECK;
+
+/*
+ * Then goes on to the end, or until `progress` stops it (*ret_complete false). Killed at any moment
+ * the next call goes on. Until it is complete the volume is not staged and does not grow.
+ */
+int local_reencrypt_run(const struct node *node, const char *local_path, const char *id,
+			const struct secret *passphrase, luks_reencrypt_progress *progress,
+			void *data, bool *ret_complete, struct volume_record *ret_record,
+			struct err *e) MUST_CHECK;
 
 /* Makes the backup of the header anew. FAILED_PRECONDITION when the header is not whole. */
 int local_backup_header(const struct node *node, const char *local_path, const char *id,

@@ -12,8 +12,8 @@
 #include "sys/luks_backup.h"
 #include "sys/luks_header.h"
 
-static int check_uuid(const struct local_volume *volume, const struct volume_record *record,
-		      int image_fd, struct err *e)
+int local_header_check(const struct local_volume *volume, const struct volume_record *record,
+		       int image_fd, struct err *e)
 {
 	struct luks_header header;
 	enum luks_probe kind;
@@ -53,7 +53,7 @@ static int ensure(const struct local_volume *volume, const struct volume_record 
 
 	if (luks_backup_sweep(volume->dir_fd, e) < 0 ||
 	    image_open(volume->dir_fd, volume->image, O_RDONLY, &image_fd, e) < 0 ||
-	    check_uuid(volume, record, image_fd, e) < 0 ||
+	    local_header_check(volume, record, image_fd, e) < 0 ||
 	    luks_backup_look(volume->dir_fd, image_fd, false, &state, e) < 0)
 		return -1;
 	const char *reason = reason_of(state);
@@ -86,7 +86,7 @@ int local_backup_header(const struct node *node, const char *local_path, const c
 		return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' %s", id,
 			       found ? "has no LUKS header yet" : "has no record beside its image");
 	if (image_open(volume.dir_fd, volume.image, O_RDONLY, &image_fd, e) < 0 ||
-	    check_uuid(&volume, &record, image_fd, e) < 0)
+	    local_header_check(&volume, &record, image_fd, e) < 0)
 		return -1;
 	return luks_backup_write(volume.dir_fd, image_fd, e);
 }
@@ -100,15 +100,20 @@ void local_backup_ensure(const struct local_volume *volume, const struct volume_
 			 KV("error", e.msg));
 }
 
-void local_backup_renew(const struct local_volume *volume, struct volume_record *record)
+void local_backup_replace(const struct local_volume *volume, const struct volume_record *record)
 {
 	auto_close int image_fd = -1;
 	struct err e;
 
-	clock_utc_text(record->key_changed);
 	if (image_open(volume->dir_fd, volume->image, O_RDONLY, &image_fd, &e) < 0 ||
-	    check_uuid(volume, record, image_fd, &e) < 0 ||
+	    local_header_check(volume, record, image_fd, &e) < 0 ||
 	    luks_backup_write(volume->dir_fd, image_fd, &e) < 0)
 		log_warn("the header backup cannot be made, going on", KV("volume", volume->id),
 			 KV("error", e.msg));
+}
+
+void local_backup_renew(const struct local_volume *volume, struct volume_record *record)
+{
+	clock_utc_text(record->key_changed);
+	local_backup_replace(volume, record);
 }

@@ -15,6 +15,13 @@
  */
 void local_backup_ensure(const struct local_volume *volume, const struct volume_record *record);
 
+/* Makes it anew, without a look at the one that is there. */
+void local_backup_replace(const struct local_volume *volume, const struct volume_record *record);
+
+/* Whether the image has the whole LUKS header that the record speaks of. FAILED_PRECONDITION. */
+int local_header_check(const struct local_volume *volume, const struct volume_record *record,
+		       int image_fd, struct err *e) MUST_CHECK;
+
 /* After a key was made or changed: makes it anew, and sets the record's time of the change. */
 void local_backup_renew(const struct local_volume *volume, struct volume_record *record);
 

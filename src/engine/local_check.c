@@ -14,6 +14,7 @@
 #include "sys/luks_backup.h"
 #include "sys/luks_header.h"
 #include "sys/luks_keys.h"
+#include "sys/luks_tail.h"
 
 struct checking {
 	const struct node *node;
@@ -135,6 +136,8 @@ static void check_keys(struct checking *c)
 	else if (count == 0)
 		add(c, "keys", FINDING_WRONG, "no keyslot is left: no passphrase opens the volume",
 		    "restore-header");
+	else if (c->record.reencrypting)
+		add(c, "keys", FINDING_NOTE, "the volume key is being replaced", "reencrypt");
 	else if (c->record.key_changing)
 		findings_add(c->out, "keys", FINDING_WRONG, "stage it, or lcw volume rotate-key",
 			     "a change of the passphrase was interrupted; %u keyslots", count);
@@ -149,6 +152,10 @@ static void check_backup(struct checking *c)
 	enum luks_backup_state state;
 	struct err e = { 0 };
 
+	if (c->record.reencrypting) {
+		add(c, "backup", FINDING_NOTE, "made anew when the volume key is replaced", "");
+		return;
+	}
 	if (luks_backup_look(c->volume.dir_fd, c->image_fd, true, &state, &e) < 0) {
 		add(c, "backup", FINDING_WRONG, e.msg, "");
 		return;
@@ -206,7 +213,7 @@ static bool is_ours(const struct checking *c, const char *name)
 {
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
 	       strcmp(name, VOLUME_RECORD_NAME) == 0 || strcmp(name, LUKS_BACKUP_NAME) == 0 ||
-	       strcmp(name, c->volume.image) == 0;
+	       strcmp(name, LUKS_TAIL_NAME) == 0 || strcmp(name, c->volume.image) == 0;
 }
 
 static void check_folder(struct checking *c)

@@ -134,6 +134,11 @@ int local_grow_image(const struct node *node, const struct volume_record *known,
 			       found ? "is being deleted" : "has no record beside its image");
 	if (local_check_known(known, &record, e) < 0)
 		return -1;
+	if (capacity_bytes > record.capacity_bytes && record.reencrypting)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "the volume key of '%s' is being replaced: it grows when that is "
+			       "complete (`lcw volume reencrypt %s`)",
+			       id, id);
 	if (capacity_bytes > record.capacity_bytes) {
 		if (local_image_open(&volume, O_RDWR, &image_fd, e) < 0 ||
 		    image_grow(image_fd, capacity_bytes + record.data_offset_bytes,

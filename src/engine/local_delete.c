@@ -14,6 +14,7 @@
 #include "sys/loop.h"
 #include "sys/luks_backup.h"
 #include "sys/luks_header.h"
+#include "sys/luks_tail.h"
 #include "sys/probe.h"
 
 int local_folder_remove(struct local_volume *volume, struct err *e)
@@ -159,7 +160,7 @@ static int destroy_data(struct local_volume *volume, struct volume_record *recor
 	if (image_fd >= 0 && written &&
 	    image_erase_head(image_fd, record->data_offset_bytes, e) < 0)
 		return -1;
-	if (luks_backup_destroy(volume->dir_fd, e) < 0 ||
+	if (luks_backup_destroy(volume->dir_fd, e) < 0 || luks_tail_remove(volume->dir_fd, e) < 0 ||
 	    image_unlink(volume->dir_fd, volume->image, image_fd, e) < 0)
 		return -1;
 	return written ? dm_remove_unfinished(volume->mapping, e) : 0;

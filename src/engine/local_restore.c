@@ -134,6 +134,7 @@ static int try_header(struct restoring *r, bool *ret_done, enum local_restored *
 	return 0;
 }
 
+/* A header of another moment of a reencryption would read the data with the wrong key. */
 static int check_backup(struct restoring *r, struct err *e)
 {
 	struct luks_header header;
@@ -141,6 +142,12 @@ static int check_backup(struct restoring *r, struct err *e)
 	char path[64];
 	bool opens;
 
+	if (r->record.reencrypting)
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"the volume key of '%s' was being replaced: no header backup fits the "
+			"data; nothing is restored",
+			r->volume.id);
 	if (luks_backup_open(r->volume.dir_fd, &r->backup_fd, e) < 0)
 		return err_wrap(e, "the LUKS header of volume '%s' is damaged", r->volume.id);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", r->backup_fd);

@@ -73,7 +73,12 @@ static int finish(struct rotation *r, struct err *e)
 	return 0;
 }
 
-/* A header that a killed change left with two different copies, and only that. */
+static bool is_changing(const struct volume_record *record)
+{
+	return record->key_changing || record->reencrypting;
+}
+
+/* A header that a killed change of ours left with two different copies, and only that. */
 static int mend(struct rotation *r, struct err *e)
 {
 	struct luks_header header;
@@ -81,13 +86,13 @@ static int mend(struct rotation *r, struct err *e)
 	bool mendable;
 	struct err damage;
 
-	if (!r->record->key_changing || luks_header_read(r->image_fd, &kind, &header, &damage) == 0)
+	if (!is_changing(r->record) || luks_header_read(r->image_fd, &kind, &header, &damage) == 0)
 		return 0;
 	if (luks_header_is_mendable(r->image_fd, &mendable, &header, e) < 0)
 		return -1;
 	if (!mendable || strcmp(header.uuid, r->record->luks_uuid) != 0)
 		return 0; /* told by whoever opens it */
-	log_warn("a change of the passphrase was interrupted: going on with it",
+	log_warn("a change of the LUKS header was interrupted: going on with it",
 		 KV("volume", r->volume->id));
 	return luks_header_mend(r->image_fd, e);
 }
@@ -218,11 +223,17 @@ int local_rotate_at_stage(const struct node *node, const struct local_volume *vo
 	};
 	auto_close int slot = -1;
 
-	if (record->state != VOLUME_FORMATTED || (!r.previous && !record->key_changing))
+	if (record->state != VOLUME_FORMATTED || (!r.previous && !is_changing(record)))
 		return 0;
 	rotation_of_image(&r);
 	if (mend(&r, e) < 0)
 		return -1;
+	if (record->reencrypting)
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"the volume key of '%s' is being replaced: complete that first, with "
+			"`lcw volume reencrypt %s` on node '%s'",
+			volume->id, volume->id, node->id);
 	if (!is_ours(&r))
 		return 0; /* who opens it says what is wrong with it */
 	if (local_kdf_slot(node, &slot, e) < 0)
@@ -235,6 +246,14 @@ int local_rotate_at_stage(const struct node *node, const struct local_volume *vo
 		 KV("error", e->msg));
 	*opens = r.opens;
 	return 0;
+}
+
+int local_header_mend(const struct local_volume *volume, struct volume_record *record, int image_fd,
+		      struct err *e)
+{
+	struct rotation r = { .volume = volume, .record = record, .image_fd = image_fd };
+
+	return mend(&r, e);
 }
 
 static int open_volume(const struct node *node, const char *local_path, const char *id,
@@ -280,6 +299,11 @@ int local_rotate_key(const struct node *node, const char *local_path, const char
 	rotation_of_image(&r);
 	if (mend(&r, e) < 0)
 		return -1;
+	if (record.reencrypting)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "the volume key of '%s' is being replaced: complete that first "
+			       "(`lcw volume reencrypt %s`)",
+			       id, id);
 	if (!is_ours(&r))
 		return err_set(e, ERR_FAILED_PRECONDITION,
 			       "'%s/%s' does not have the whole LUKS header of volume '%s' (see "

@@ -20,4 +20,11 @@ int local_rotate_at_stage(const struct node *node, const struct local_volume *vo
 			  struct volume_record *record, int image_fd, const struct secret *previous,
 			  const struct secret **opens, struct err *e) MUST_CHECK;
 
+/*
+ * Finishes an update of the header that a kill left half done, where the record says that we were
+ * changing it. A header that is damaged otherwise is left as it is: that is no error here.
+ */
+int local_header_mend(const struct local_volume *volume, struct volume_record *record, int image_fd,
+		      struct err *e) MUST_CHECK;
+
 #endif

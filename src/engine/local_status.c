@@ -83,6 +83,11 @@ static void look(const struct node *node, const struct volume_record *record,
 	}
 	if (record->state != VOLUME_FORMATTED)
 		return;
+	if (record->reencrypting) {
+		snprintf(condition->message, sizeof(condition->message),
+			 "its volume key is being replaced (`lcw volume reencrypt`)");
+		return;
+	}
 	if (local_mapping_find(volume.mapping, record->luks_uuid, &image, &active, &mapping, e) < 0)
 		return;
 	if (active && mapping.suspended)

@@ -29,6 +29,13 @@
 	X(crypt_keyslot_max)                                                                       \
 	X(crypt_header_backup)                                                                     \
 	X(crypt_header_restore)                                                                    \
+	X(crypt_keyslot_add_by_key)                                                                \
+	X(crypt_reencrypt_status)                                                                  \
+	X(crypt_reencrypt_init_by_passphrase)                                                      \
+	X(crypt_reencrypt_run)                                                                     \
+	X(crypt_get_volume_key_size)                                                               \
+	X(crypt_get_cipher)                                                                        \
+	X(crypt_get_cipher_mode)                                                                   \
 	X(crypt_repair)                                                                            \
 	X(crypt_activate_by_passphrase)                                                            \
 	X(crypt_deactivate)                                                                        \

@@ -62,6 +62,8 @@ char *volume_record_format(const struct volume_record *record)
 	json_object_set_new(root, "created", json_string(record->created));
 	json_object_set_new(root, "keyChanged", json_string(record->key_changed));
 	json_object_set_new(root, "keyChanging", json_boolean(record->key_changing));
+	json_object_set_new(root, "reencrypting", json_boolean(record->reencrypting));
+	json_object_set_new(root, "reencryptEnding", json_boolean(record->reencrypt_ending));
 	json_object_set_new(root, "keyRemoving", json_integer(record->key_removing));
 	json_object_set_new(root, "parameters", params);
 	return json_text(root);
@@ -111,6 +113,10 @@ static void read_key_change(struct reader *r, struct volume_record *record)
 		read_text(r, "keyChanged", record->key_changed, sizeof(record->key_changed));
 	if (json_object_get(r->root, "keyChanging"))
 		read_flag(r, "keyChanging", &record->key_changing);
+	if (json_object_get(r->root, "reencrypting"))
+		read_flag(r, "reencrypting", &record->reencrypting);
+	if (json_object_get(r->root, "reencryptEnding"))
+		read_flag(r, "reencryptEnding", &record->reencrypt_ending);
 	if (json_object_get(r->root, "keyRemoving"))
 		read_slot(r, "keyRemoving", &record->key_removing);
 }

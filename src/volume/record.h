@@ -43,7 +43,9 @@ struct volume_record {
 	char fs_uuid[UUID_SIZE];
 	char created[32];     /* RFC 3339, UTC */
 	char key_changed[32]; /* when the keyslots were made or changed; "" where that is unknown */
-	bool key_changing;    /* keyslots are being changed: the next stage goes on with it */
+	bool reencrypting;    /* the volume key is being replaced: `lcw volume reencrypt` goes on */
+	bool reencrypt_ending; /* its last piece: header backup and tail are to go back to */
+	bool key_changing;     /* keyslots are being changed: the next stage goes on with it */
 	unsigned key_removing; /* the keyslot that is being removed then, counted from 1; 0: none */
 	struct params params;
 };

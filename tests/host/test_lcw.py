@@ -1,6 +1,7 @@
 """lcw where no mapping is needed: on closed volumes, its manual, and its completion."""
 import json
 import os
+import pty
 import pathlib
 import re
 import subprocess
@@ -117,6 +118,69 @@ def test_a_node_is_taken_over(lcw, tmp_path):
     assert {path: path.read_bytes() for path in before} == before
     (data / "pvc-blank" / "luks-pvc-blank.img").unlink()
     assert "nothing is to be adopted" in lcw("node", "adopt", secret=OLD)
+
+
+def dump_volume_key(header):
+    """Of a header with the passphrase OLD; cryptsetup says it, not the code under test."""
+    return run("cryptsetup", "luksDump", "--batch-mode", "--dump-volume-key", "--key-file=-",
+               str(header), input=OLD).stdout.split("MK dump:")[1]
+
+
+def reencrypt_at_a_terminal(tmp_path, *options):
+    """Started with a terminal as its standard error: the process, and the terminal's other end."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([LCW, "volume", "reencrypt", "pvc-1", "--passphrase-fd=0", *options,
+                                f"--state-dir={tmp_path}/state", f"--run-dir={tmp_path}/run",
+                                "--node-id=node-a"], stdin=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    process.stdin.write(OLD.encode())
+    process.stdin.close()
+    return process, ours
+
+
+def read_until(terminal, words):
+    text = b""
+    while words not in text:
+        text += os.read(terminal, 4096)
+    return text.decode()
+
+
+def test_the_volume_key_is_replaced_killed_and_not(lcw, image, tmp_path):
+    lcw("volume", "backup-header", "pvc-1")
+    with open(image, "r+b") as out:
+        out.truncate((16 + 64) << 20)
+    record = json.loads((image.parent / "volume.json").read_text())
+    record["capacityBytes"] = 64 << 20
+    (image.parent / "volume.json").write_text(json.dumps(record))
+    old_key, data = dump_volume_key(backup_of(image)), image.read_bytes()[16 << 20:]
+    assert "does not open" in lcw("volume", "reencrypt", "pvc-1", secret="wrong", status=1)
+    assert "--rate" in lcw("volume", "reencrypt", "pvc-1", "--rate=fast", secret=OLD, status=2)
+
+    process, terminal = reencrypt_at_a_terminal(tmp_path, "--rate=8Mi")
+    shown = read_until(terminal, b" 25%")
+    process.kill()
+    process.wait()
+    os.close(terminal)
+    assert "pvc-1 [" in shown and "s left" in shown and OLD not in shown
+    found = json.loads(lcw("volume", "check", "pvc-1", "-o", "json"))
+    assert "lcw volume reencrypt pvc-1" in [one["mend"] for one in found["findings"]]
+    for words, secrets in ((("expand", "pvc-1", "96Mi"), {}),
+                           (("rotate-key", "pvc-1"), {"secret": OLD, "new": NEW})):
+        assert "lcw volume reencrypt pvc-1" in lcw("volume", *words, **secrets, status=1)
+
+    process, terminal = reencrypt_at_a_terminal(tmp_path, "--rate=8Mi")
+    read_until(terminal, b" 50%")
+    process.terminate()
+    assert "goes on" in read_until(terminal, b"cannot be staged")
+    os.close(terminal)
+    assert process.wait() == 1
+
+    assert "is replaced" in lcw("volume", "reencrypt", "pvc-1", secret=OLD)
+    assert dump_volume_key(image) == dump_volume_key(backup_of(image)) != old_key
+    now = image.read_bytes()[16 << 20:]
+    assert all(now[at:at + 4096] != data[at:at + 4096] for at in range(0, 64 << 20, 4096))
+    assert "WRONG" not in lcw("volume", "check", "pvc-1")
+    assert sorted(os.listdir(image.parent)) == ["luks-header.backup", image.name, "volume.json"]
 
 
 def test_a_closed_volume_grows(lcw, image):

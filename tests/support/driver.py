@@ -64,11 +64,11 @@ class Driver:
                 *self.options]
 
     def start(self):
-        before = self.read_log().count(" listening ")
         with open(self.log, "ab") as log:
+            begin = log.tell()
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
-        until("the driver listens", lambda: self.read_log().count(" listening ") > before
+        until("the driver listens", lambda: " listening " in self.read_log(begin)
               or self.process.poll() is not None)
         assert self.process.poll() is None, self.read_log()
         return self.connect()
@@ -83,10 +83,12 @@ class Driver:
         self.nodes = rpc.NodeStub(self.channel)
         return self
 
-    def read_log(self):
+    def read_log(self, begin=0):
+        """From that byte on."""
         try:
-            with open(self.log, encoding="utf-8", errors="replace") as log:
-                return log.read()
+            with open(self.log, "rb") as log:
+                log.seek(begin)
+                return log.read().decode("utf-8", errors="replace")
         except FileNotFoundError:
             return ""
 

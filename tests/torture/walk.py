@@ -18,6 +18,7 @@ import grpc
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 import kernel  # noqa: E402
+import summary  # noqa: E402
 from driver import Driver, until  # noqa: E402
 from volume import MIB, OPERATIONS, Volume, Wrong, expect  # noqa: E402
 
@@ -375,6 +376,8 @@ def main():
         print(f"note ({count} times): {text}")
     print_failures(walker.failures)
     print_table(rows, walker.failures)
+    for _, _, name, _, tried, failed, _ in rows:
+        summary.add(arguments.what, name, tried, failed)
     if arguments.results:
         append_results(arguments.results, rows, walker.failures)
     return 1 if walker.failures or not sum(row[4] for row in rows) else 0

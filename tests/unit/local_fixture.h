@@ -36,12 +36,13 @@ static inline void fixture_read_record(struct fixture *f)
 
 static inline void fixture_open(struct fixture *f, const char *passphrase)
 {
-	const struct text_pair pairs[] = { { "luks-pbkdf", "pbkdf2" },
-					   { "luks-pbkdf-iterations", "1000" } };
 	struct err e = { 0 };
 
 	memset(f, 0, sizeof(*f));
 	folder_open(&f->folder);
+	const struct text_pair pairs[] = { { "local-path", f->folder.path },
+					   { "luks-pbkdf", "pbkdf2" },
+					   { "luks-pbkdf-iterations", "1000" } };
 	f->node.id = "node-a";
 	f->node.host_root = "/";
 	f->node.run_fd = f->folder.fd;

@@ -19,6 +19,7 @@ static void make(struct volume_record *record)
 	strcpy(record->key_changed, "2026-11-24T05:09:00Z");
 	record->key_changing = true;
 	record->key_removing = 2;
+	record->reencrypting = record->reencrypt_ending = true;
 	record->state = VOLUME_FORMATTED;
 	record->capacity_bytes = 1 << 30;
 	record->data_offset_bytes = 16 << 20;
@@ -40,6 +41,7 @@ static void a_record_survives_its_text(void **state)
 	assert_string_equal(again.key_changed, "2026-11-24T05:09:00Z");
 	assert_true(again.key_changing);
 	assert_int_equal(again.key_removing, 2);
+	assert_true(again.reencrypting && again.reencrypt_ending);
 	assert_true(again.capacity_bytes == 1 << 30);
 	free(text);
 	free(text_again);
@@ -112,6 +114,7 @@ static void a_record_of_the_first_version_is_read(void **state)
 
 	(void)state;
 	char *text = with("  \"keyChanged\": \"2026-11-24T05:09:00Z\",\n  \"keyChanging\": true,\n"
+			  "  \"reencrypting\": true,\n  \"reencryptEnding\": true,\n"
 			  "  \"keyRemoving\": 2,\n",
 			  "");
 	assert_int_equal(volume_record_parse(text, "pvc-1", "f", &record, &e), 0);
