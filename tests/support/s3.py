@@ -21,6 +21,7 @@ class Server:
 
     def __init__(self, base, port=None):
         self.base, self.port, self.process = str(base), port or free_port(), None
+        self.secret = SECRET  # another one from the next start() on is a rotated key
         self.buckets = f"{self.base}/buckets"
         os.makedirs(self.buckets, exist_ok=True)
 
@@ -33,7 +34,7 @@ class Server:
             self.process = subprocess.Popen(
                 [os.environ["LCW_VERSITYGW"], "--port", f"127.0.0.1:{self.port}", "--region",
                  "us-east-1", "posix", self.buckets], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={"ROOT_ACCESS_KEY": ACCESS, "ROOT_SECRET_KEY": SECRET, "HOME": "/nonexistent"})
+                env={"ROOT_ACCESS_KEY": ACCESS, "ROOT_SECRET_KEY": self.secret, "HOME": "/nonexistent"})
         end = time.monotonic() + 60
         while time.monotonic() < end:
             with socket.socket() as probe:
@@ -46,7 +47,7 @@ class Server:
 
     def raw(self, word, path, **options):
         """The plain CLI on the ciphertext."""
-        return rclone(word, f":s3,provider=Other,access_key_id={ACCESS},secret_access_key={SECRET},"
+        return rclone(word, f":s3,provider=Other,access_key_id={ACCESS},secret_access_key={self.secret},"
                             f"region=us-east-1,endpoint='{self.endpoint}':{path}", **options)
 
     def stop(self):
@@ -78,7 +79,7 @@ class Server:
         return False
 
     def secrets(self, **other):
-        return {"s3-access-key-id": ACCESS, "s3-secret-access-key": SECRET,
+        return {"s3-access-key-id": ACCESS, "s3-secret-access-key": self.secret,
                 "passphrase": PASSPHRASE, **other}
 
     def parameters(self, **other):
@@ -107,7 +108,7 @@ class Cli:
         self.config = f"{server.base}/external-{salt.replace('/', '_')}.conf"
         # The commands of the specification. The endpoint is quoted: without quotes rclone takes the
         # colon of the URL for the end of the remote, here as there.
-        remote = (f":s3,provider=Other,access_key_id={ACCESS},secret_access_key={SECRET},"
+        remote = (f":s3,provider=Other,access_key_id={ACCESS},secret_access_key={server.secret},"
                   f"region=us-east-1,endpoint='{server.endpoint}':{BUCKET}/{prefix}")
         first = rclone("obscure", passphrase).decode().strip()
         second = rclone("obscure", f"{passphrase}-{salt}").decode().strip()
