@@ -119,7 +119,7 @@ static int check_closed(const struct reencryption *r, struct err *e)
 			r->volume.id, r->volume.mapping);
 	if (fstat(r->image_fd, &image) < 0)
 		return err_sys(e, errno, "cannot look at the image of volume '%s'", r->volume.id);
-	if (loop_find(&image, &found, &loop, e) < 0)
+	if (loop_find(&image, r->volume.image, &found, &loop, e) < 0)
 		return -1;
 	return found ? err_set(e, ERR_FAILED_PRECONDITION,
 			       "the image of volume '%s' is attached to %s: `losetup -d %s` first",

@@ -174,6 +174,7 @@ int s3_child_look(const struct node *node, const char *id, struct s3_child *ret_
 		snprintf(ret_child->error, sizeof(ret_child->error), "%.255s", why.msg);
 		return 0;
 	}
+	ret_child->answers = true;
 	ret_child->queue_known = stats.has_cache;
 	ret_child->queued = stats.queued;
 	ret_child->uploading = stats.uploading;
@@ -185,6 +186,21 @@ int s3_child_look(const struct node *node, const char *id, struct s3_child *ret_
 		snprintf(ret_child->error, sizeof(ret_child->error), "%s",
 			 *status.error ? status.error : "an upload failed");
 	return 0;
+}
+
+int s3_child_look_settled(const struct node *node, const char *id, struct s3_child *ret_child,
+			  struct err *e)
+{
+	const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
+	int64_t end = clock_ms() + RC_MS;
+
+	for (;;) {
+		if (s3_child_look(node, id, ret_child, e) < 0)
+			return -1;
+		if (!ret_child->alive || ret_child->answers || clock_ms() > end)
+			return 0;
+		nanosleep(&pause, NULL);
+	}
 }
 
 int s3_child_wait(const struct node *node, const char *id, struct err *e)

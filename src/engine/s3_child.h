@@ -21,6 +21,7 @@ int s3_child_start(const struct node *node, const struct s3_child_wish *wish,
 struct s3_child {
 	bool known; /* the mounter has an rclone of this volume, alive or ended */
 	bool alive;
+	bool answers;	  /* it is alive and its rc told the state below */
 	bool queue_known; /* the numbers below are true; else nobody knows what is queued */
 	uint64_t queued, uploading; /* files */
 	uint64_t queued_bytes, cache_bytes;
@@ -31,6 +32,13 @@ struct s3_child {
 /* What the mounter says of the volume's rclone. UNAVAILABLE when there is no mounter. */
 int s3_child_look(const struct node *node, const char *id, struct s3_child *ret_child,
 		  struct err *e) MUST_CHECK;
+
+/*
+ * The same, of an rclone that should serve: one that is alive and does not answer may be about to
+ * end (a killed one closes its socket first), so it is looked at again for up to 5 s.
+ */
+int s3_child_look_settled(const struct node *node, const char *id, struct s3_child *ret_child,
+			  struct err *e) MUST_CHECK;
 
 /*
  * After the mount was taken away: waits until rclone has ended by itself. ABORTED when it does not.

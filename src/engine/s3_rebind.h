@@ -5,10 +5,10 @@
 #include "engine/s3.h"
 
 /*
- * Every path that shows an older mount of this volume than the one at `staging` is bound anew to
- * it, with the same read-only setting. Containers that had the dead mount in their own namespace
- * still have it, and see the new one only where kubelet's propagation reaches them; else their pod
- * must be restarted.
+ * Every published path that shows an older mount of this volume than the one at `staging` gets a
+ * bind of the new one on top, with the same read-only setting. Repeatable; one path that fails does
+ * not keep the others from theirs, and is the error. A container sees the new mount where its
+ * mountPropagation is HostToContainer; else it keeps the dead one, and must be restarted.
  */
 int s3_rebind(const struct node *node, const char *id, const char *staging,
 	      struct err *e) MUST_CHECK;

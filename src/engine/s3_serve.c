@@ -8,6 +8,7 @@
 #include "engine/s3_cache.h"
 #include "engine/s3_child.h"
 #include "engine/s3_mount.h"
+#include "s3/vfs_mend.h"
 #include "sys/fuse.h"
 #include "sys/mount.h"
 
@@ -38,6 +39,20 @@ static void undo(const struct node *node, const char *id, const struct target *t
 			 KV("error", e.msg));
 }
 
+/* Nothing of the cache is lost because rclone was killed while it wrote a note. */
+static int mend_cache(const char *id, const char *path, struct err *e)
+{
+	uint64_t files;
+
+	if (vfs_mend(path, &files, e) < 0)
+		return err_wrap(e, "rclone is not started on the cache of volume '%s'", id);
+	if (files)
+		log_warn("notes on files of the cache were cut off by a crash: the files are kept "
+			 "and uploaded again",
+			 KV("volume", id), KV("files", files));
+	return 0;
+}
+
 int s3_serve(const struct node *node, const struct volume_record *record,
 	     const struct s3_bucket *bucket, const struct capability *capability,
 	     const struct target *target, enum s3_serve_kind kind, struct err *e)
@@ -48,7 +63,8 @@ int s3_serve(const struct node *node, const struct volume_record *record,
 
 	s3_mount_source(node, record->id, source);
 	s3_cache_path(node, record->id, cache);
-	if (target_open(target, TARGET_DIRECTORY, &target_fd, e) < 0 ||
+	if ((s3_cache_is_used(record) && mend_cache(record->id, cache, e) < 0) ||
+	    target_open(target, TARGET_DIRECTORY, &target_fd, e) < 0 ||
 	    fuse_mount(target_fd, source, read_only || kind == S3_SERVE_DRAIN, &fuse_fd, e) < 0)
 		return -1;
 	const struct s3_child_wish wish = {

@@ -23,7 +23,7 @@ struct staging {
 	struct s3_bucket bucket;
 	bool writer;
 	bool cache_found; /* it was there before: what it holds may be nowhere else */
-	bool holder_taken, cache_opened, served, done;
+	bool holder_taken, cache_opened, done;
 };
 
 static void warn_of(const struct staging *s, const char *what, const struct err *e)
@@ -38,12 +38,12 @@ static void staging_done(struct staging *s)
 	struct err e = { 0 };
 
 	if (!s->done) {
-		if (s->served && mount_detach(s->target.path, &e) < 0)
-			warn_of(s, "mount", &e);
-		if (s->served && s3_child_kill(s->node, s->id, &e) < 0)
-			warn_of(s, "rclone", &e);
 		if (!s->cache_found && s3_child_forget(s->node, s->id, &e) < 0)
 			warn_of(s, "configuration", &e);
+		/* Nothing was written; a cache without its holder would count as given up. */
+		if (s->holder_taken && s->cache_opened &&
+		    s3_cache_mark_clean(s->node, s->id, &e) < 0)
+			warn_of(s, "note on the cache", &e);
 		if (s->cache_opened && s3_cache_close(s->node, s->id, &e) < 0)
 			warn_of(s, "cache", &e);
 		if (s->holder_taken && s3_holder_drop(s->node, &s->bucket, &e) < 0)
@@ -63,7 +63,7 @@ static int look_at_mount(struct staging *s, bool *ret_served, struct err *e)
 	if (mount_table_read(&mounts, e) < 0 ||
 	    s3_mount_find(&mounts, &s->target, s->node, s->id, &mount, e) < 0)
 		return -1;
-	if (s3_child_look(s->node, s->id, &child, e) < 0)
+	if (s3_child_look_settled(s->node, s->id, &child, e) < 0)
 		return -1;
 	bool draining = mount && s->writer && mount_has_option(mount->super_options, "ro");
 	if (mount && child.alive && !draining) {
@@ -100,6 +100,30 @@ static int open_cache(struct staging *s, struct err *e)
 	return 0;
 }
 
+/*
+ * A cache of this node while the bucket did not name it as the holder: an administrator gave its
+ * data up, and another node had the volume since. To upload it now would overwrite what is newer.
+ */
+static int refuse_given_up(const struct staging *s, struct err *e)
+{
+	bool exists = false, clean = false;
+
+	if (!s->holder_taken || !s3_cache_is_used(s->request->record))
+		return 0;
+	if (s3_cache_exists(s->node, s->id, &exists, e) < 0 ||
+	    (exists && s3_cache_is_clean(s->node, s->id, &clean, e) < 0))
+		return -1;
+	if (!exists || clean)
+		return 0;
+	return err_set(
+		e, ERR_FAILED_PRECONDITION,
+		"node '%s' has a cache of volume '%s' from before another node took the volume "
+		"over (lcw volume release --accept-loss): what was not uploaded then would "
+		"overwrite newer files. To destroy that cache, run here: lcw volume release "
+		"%s --node=%s --accept-loss",
+		s->node->id, s->id, s->id, s->node->id);
+}
+
 static int stage(struct staging *s, struct err *e)
 {
 	const struct s3_stage_request *request = s->request;
@@ -111,8 +135,8 @@ static int stage(struct staging *s, struct err *e)
 			   e) < 0 ||
 	    look_at_mount(s, &served, e) < 0)
 		return -1;
-	if (served)
-		return 0;
+	if (served) /* by a call that may have died before it was done */
+		return s3_rebind(s->node, s->id, s->target.path, e);
 	if (rclone_version_ensure(s->node->rclone, s->node->run_dir, e) < 0)
 		return -1;
 	/* S3 has answered before rclone sees a cache that is not empty. */
@@ -120,11 +144,12 @@ static int stage(struct staging *s, struct err *e)
 		return -1;
 	if (s->writer && s3_holder_take(s->node, &s->bucket, &s->holder_taken, e) < 0)
 		return -1;
-	if (open_cache(s, e) < 0 ||
+	if (refuse_given_up(s, e) < 0 || open_cache(s, e) < 0 ||
 	    s3_serve(s->node, request->record, &s->bucket, &request->capability, &s->target,
 		     S3_SERVE_PODS, e) < 0)
 		return -1;
-	s->served = true;
+	/* From here on it serves; what fails now is done by the next call, and nothing undone. */
+	s->done = true;
 	return s3_rebind(s->node, s->id, s->target.path, e);
 }
 
@@ -143,7 +168,6 @@ int s3_stage(const struct node *node, const struct s3_stage_request *request,
 		return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' is being deleted", s.id);
 	if (stage(&s, e) < 0)
 		return -1;
-	s.done = true;
 	volume_record_copy(request->record, ret_record);
 	ret_record->state = VOLUME_FORMATTED;
 	if (s.writer)

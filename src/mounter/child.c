@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/spawn.h"
@@ -50,6 +51,26 @@ static int make_folder(struct child *child, const char *run_dir, char **ret_noti
 		return err_sys(e, -rc, "cannot make the folder '%s'", child->folder);
 	unlink(child->rc_socket);
 	unlink(*ret_notify);
+	return 0;
+}
+
+/*
+ * Held by rclone itself until it has ended: the rclone of a mounter that was killed dies a moment
+ * after it, and two of them on one cache would destroy it.
+ */
+static int take_lock(const struct child *child, int *ret_fd, struct err *e)
+{
+	auto_close int folder = open(child->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = folder < 0 ? -errno : lock_try(folder, "rclone.lock");
+
+	if (fd == -EWOULDBLOCK)
+		return err_set(e, ERR_ABORTED,
+			       "the rclone of volume '%s' that an earlier mounter had is still "
+			       "ending",
+			       child->id);
+	if (fd < 0)
+		return err_sys(e, -fd, "cannot lock the folder '%s'", child->folder);
+	*ret_fd = fd;
 	return 0;
 }
 
@@ -100,7 +121,7 @@ static void on_exit_of(void *data, uint32_t events)
 			      info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status);
 }
 
-/* In the child the descriptors are 3 and 4. */
+/* In the child the descriptors are 3 and 4; 5 is the lock. */
 static void fill_argv(const struct child *child, const struct child_plan *plan, char *rc_address,
 		      const char *argv[WORDS_MAX])
 {
@@ -128,7 +149,7 @@ static void fill_argv(const struct child *child, const struct child_plan *plan, 
 }
 
 static int spawn_rclone(struct child *child, const struct child_plan *plan, const char *notify,
-			int log_fd, struct err *e)
+			int log_fd, int lock_fd, struct err *e)
 {
 	auto_free char *rc_address = xasprintf("--rc-addr=unix://%s", child->rc_socket);
 	char *environment[RCLONE_ENVIRONMENT_MAX];
@@ -139,8 +160,8 @@ static int spawn_rclone(struct child *child, const struct child_plan *plan, cons
 	const struct spawn spawn = {
 		.argv = argv,
 		.environment = (const char *const *)environment,
-		.fds = { plan->fuse_fd, plan->config_fd },
-		.fd_count = 2,
+		.fds = { plan->fuse_fd, plan->config_fd, lock_fd },
+		.fd_count = 3,
 		.errors_fd = log_fd,
 	};
 	int rc = spawn_program(&spawn, &child->pid, &child->pid_fd, e);
@@ -152,10 +173,11 @@ static int start(struct child *child, struct reactor *reactor, const struct chil
 		 struct err *e)
 {
 	auto_free char *notify = NULL;
-	auto_close int log_read = -1, log_write = -1;
+	auto_close int log_read = -1, log_write = -1, lock = -1;
 	int ends[2];
 
-	if (make_folder(child, plan->run_dir, &notify, e) < 0 || open_notify(child, notify, e) < 0)
+	if (make_folder(child, plan->run_dir, &notify, e) < 0 || take_lock(child, &lock, e) < 0 ||
+	    open_notify(child, notify, e) < 0)
 		return -1;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_sys(e, errno, "cannot make a pipe for the log of rclone");
@@ -165,7 +187,7 @@ static int start(struct child *child, struct reactor *reactor, const struct chil
 	child->notify_watch =
 		reactor_watch(reactor, child->notify_fd, EPOLLIN, on_notify, child, e);
 	if (!child->log || !child->notify_watch ||
-	    spawn_rclone(child, plan, notify, log_write, e) < 0)
+	    spawn_rclone(child, plan, notify, log_write, lock, e) < 0)
 		return -1;
 	child->exit_watch = reactor_watch(reactor, child->pid_fd, EPOLLIN, on_exit_of, child, e);
 	if (child->exit_watch)

@@ -33,8 +33,9 @@ struct rpc_server {
 	struct frame_budget budget; /* of requests that are being received */
 
 	struct worker *workers;
-	unsigned worker_count;	   /* processes: a killed one counts until it is gone */
-	int keep[SERVER_KEEP_MAX]; /* ascending */
+	struct worker *large_reply; /* the one worker whose large reply is being read */
+	unsigned worker_count;	    /* processes: a killed one counts until it is gone */
+	int keep[SERVER_KEEP_MAX];  /* ascending */
 	size_t keep_count;
 
 	bool is_shutting_down;

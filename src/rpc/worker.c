@@ -30,13 +30,47 @@ struct worker {
 	struct reactor_watch *pid_watch, *pipe_watch;
 	struct reactor_timer *limit;
 	struct worker_pipe pipe;
-	bool is_finished; /* its outcome is known; the process may still be there */
+	bool waits_to_be_read; /* for the turn of its large reply */
+	bool is_finished;      /* its outcome is known; the process may still be there */
 };
+
+/*
+ * Large replies are read one after the other, or 32 workers that answer at once would need 32
+ * times the limit of a reply. The others stand blocked in their write until it is their turn.
+ */
+static void take_turn(struct worker *worker)
+{
+	struct worker **turn = &worker->server->large_reply;
+
+	if (!*turn)
+		*turn = worker;
+	worker->pipe.may_be_large = *turn == worker;
+	worker->waits_to_be_read = !worker->pipe.may_be_large;
+	reactor_watch_events(worker->pipe_watch, worker->waits_to_be_read ? 0 : EPOLLIN);
+}
+
+static void stop_reading(struct worker *worker)
+{
+	struct rpc_server *server = worker->server;
+
+	reactor_unwatch(TAKE(worker->pipe_watch, NULL));
+	worker->waits_to_be_read = false;
+	if (server->large_reply != worker)
+		return;
+	server->large_reply = NULL;
+	for (struct worker *next = server->workers; next; next = next->next) {
+		if (next->waits_to_be_read) {
+			take_turn(next);
+			return;
+		}
+	}
+}
 
 static void worker_free(struct worker *worker)
 {
 	struct rpc_server *server = worker->server;
 
+	stop_reading(worker);
 	if (worker->prev)
 		worker->prev->next = worker->next;
 	else
@@ -45,7 +79,6 @@ static void worker_free(struct worker *worker)
 		worker->next->prev = worker->prev;
 	server->worker_count--;
 	reactor_unwatch(worker->pid_watch);
-	reactor_unwatch(worker->pipe_watch);
 	reactor_cancel(worker->limit);
 	if (worker->pid_fd >= 0)
 		close(worker->pid_fd);
@@ -101,11 +134,6 @@ static void finish(struct worker *worker, const struct err *e)
 		finish_call(worker, e);
 }
 
-static void stop_reading(struct worker *worker)
-{
-	reactor_unwatch(TAKE(worker->pipe_watch, NULL));
-}
-
 static void on_pipe(void *data, uint32_t events)
 {
 	struct worker *worker = data;
@@ -114,6 +142,9 @@ static void on_pipe(void *data, uint32_t events)
 	(void)events;
 	switch (worker_pipe_read(&worker->pipe, worker->pipe_fd)) {
 	case WORKER_PIPE_OPEN:
+		return;
+	case WORKER_PIPE_LARGE: /* in its turn the loop calls again */
+		take_turn(worker);
 		return;
 	case WORKER_PIPE_DONE:
 		e = worker->pipe.e;

@@ -9,6 +9,9 @@
 #include "base/mem.h"
 #include "rpc/frame.h"
 
+/* What a pipe holds by default: a writer that has ended has left no more than this. */
+#define SMALL_NOTE ((size_t)64 << 10)
+
 enum note { NOTE_SUBJECT = 1, NOTE_REPLY = 2, NOTE_ERROR = 3, NOTE_STEPS = 4 };
 
 static bool write_all(int fd, const void *bytes, size_t size)
@@ -145,6 +148,8 @@ enum worker_pipe_state worker_pipe_read(struct worker_pipe *pipe, int fd)
 			if (!head_makes_sense(pipe))
 				return WORKER_PIPE_BROKEN;
 			pipe->payload = xcalloc(1, FRAME_PREFIX + pipe->head.size);
+		} else if (pipe->head.size > SMALL_NOTE && !pipe->may_be_large) {
+			return WORKER_PIPE_LARGE;
 		} else {
 			count = read_some(fd, pipe->payload + FRAME_PREFIX + pipe->payload_used,
 					  pipe->head.size - pipe->payload_used);

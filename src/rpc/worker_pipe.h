@@ -23,6 +23,7 @@ void worker_pipe_error(int fd, const struct err *e);
 enum worker_pipe_state {
 	WORKER_PIPE_OPEN,   /* more may come */
 	WORKER_PIPE_DONE,   /* `reply` or `e` holds the outcome */
+	WORKER_PIPE_LARGE,  /* a large reply stands in it, and may_be_large is not set */
 	WORKER_PIPE_CLOSED, /* it ended without an outcome */
 	WORKER_PIPE_BROKEN  /* it made no sense */
 };
@@ -35,6 +36,7 @@ struct worker_pipe {
 	uint8_t *payload; /* owned; with room for a reply's prefix at its front */
 	size_t payload_used;
 	size_t reply_limit;
+	bool may_be_large; /* set by the reader: take what needs more than a pipe's room */
 	char subject[CALL_SUBJECT_SIZE];
 	bool has_steps;
 	struct step_times steps; /* any numbers */

@@ -214,7 +214,7 @@ def test_without_inotify_it_looks_by_itself(folder):
     command = [built("tests/rpc/registrationserver"), str(folder / "kubelet"), "200", "60000"]
     # 0 to 2, epoll's and the one for signals.
     server = Process(folder, ["prlimit", "--nofile=5:64", *command], "is seen late")
-    assert "cannot offer the driver" in server.log()
+    until(lambda: "cannot offer the driver" in server.log(), 5, "the socket cannot be made")
     resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (64, 64))
     until(server.served, 5, "the socket is made when there are descriptors again")
     server.socket.unlink()

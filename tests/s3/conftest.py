@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 import kernel  # noqa: E402
 from driver import Driver  # noqa: E402
-from s3 import Server  # noqa: E402
+from s3 import new_server  # noqa: E402
 
 BINARY = os.path.join(os.environ["LCW_BUILD"], "lukscryptwalker-csi")
 
@@ -27,7 +27,7 @@ def base():
 
 @pytest.fixture
 def server(base):
-    one = Server(base).start()
+    one = new_server(base).start()
     yield one
     one.stop()
 

@@ -1,7 +1,9 @@
 """CreateVolume, DeleteVolume and expansion of volumes in S3."""
 import json
 import os
+import re
 
+import kernel
 import pytest
 from driver import MODES, block_capability, mount_capability
 from s3 import ACCESS, BUCKET, PASSPHRASE, SECRET, Cli
@@ -126,6 +128,33 @@ def test_a_unicode_prefix_works(driver, server):
     Cli(server, "données/ключ", "données/ключ").write("a", "text")
     delete(driver, "pvc-1", server.secrets())
     assert server.objects() == []
+
+
+def classes_of_the_example():
+    """{name: parameters}, as external-provisioner passes them on: without its own keys."""
+    path = os.path.join(os.path.dirname(__file__), "..", "..", "examples", "s3.yaml")
+    with open(path, encoding="utf-8") as text:
+        documents = [one for one in text.read().split("---\n") if "kind: StorageClass" in one]
+    found = {}
+    for one in documents:
+        pairs = re.findall(r'^  ([\w./-]+): "([^"]*)"$', one.split("parameters:\n")[1], re.M)
+        found[re.search(r"^  name: (\S+)$", one, re.M).group(1)] = {
+            key: value for key, value in pairs if not key.startswith("csi.storage.k8s.io/")}
+    return found
+
+
+@pytest.mark.parametrize("name", classes_of_the_example())
+def test_the_example_classes_make_volumes(driver, name):
+    parameters = classes_of_the_example()[name]
+    assert len(parameters) >= 3
+    volume = create(driver, "pvc-1", parameters)
+    assert parameters.items() <= dict(volume.volume_context).items()
+    commands = kernel.run(os.path.join(os.environ["LCW_BUILD"], "lcw"), "volume", "external-access",
+                          "pvc-1", f"--state-dir={driver.base}/state",
+                          f"--run-dir={driver.base}/run")
+    for key in ("s3-bucket", "s3-region", "s3-endpoint"):
+        assert parameters.get(key, "") in commands
+    assert ("force_path_style=true" in commands) == ("s3-force-path-style" in parameters)
 
 
 def test_kinds_that_s3_cannot_be(driver, server, refused):

@@ -21,6 +21,7 @@ class Server:
 
     def __init__(self, base, port=None):
         self.base, self.port, self.process = str(base), port or free_port(), None
+        self.secret = SECRET  # another one from the next start() on is a rotated key
         self.buckets = f"{self.base}/buckets"
         os.makedirs(self.buckets, exist_ok=True)
 
@@ -28,12 +29,17 @@ class Server:
     def endpoint(self):
         return f"http://127.0.0.1:{self.port}"
 
+    def command(self):
+        """Words and environment of the server."""
+        return [os.environ["LCW_VERSITYGW"], "--port", f"127.0.0.1:{self.port}", "--region",
+                "us-east-1", "posix", self.buckets], {
+                    "ROOT_ACCESS_KEY": ACCESS, "ROOT_SECRET_KEY": self.secret}
+
     def start(self):
-        with open(f"{self.base}/versitygw.log", "ab") as log:
-            self.process = subprocess.Popen(
-                [os.environ["LCW_VERSITYGW"], "--port", f"127.0.0.1:{self.port}", "--region",
-                 "us-east-1", "posix", self.buckets], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={"ROOT_ACCESS_KEY": ACCESS, "ROOT_SECRET_KEY": SECRET, "HOME": "/nonexistent"})
+        words, environment = self.command()
+        with open(f"{self.base}/server.log", "ab") as log:
+            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env={"HOME": self.base, **environment})
         end = time.monotonic() + 60
         while time.monotonic() < end:
             with socket.socket() as probe:
@@ -46,7 +52,7 @@ class Server:
 
     def raw(self, word, path, **options):
         """The plain CLI on the ciphertext."""
-        return rclone(word, f":s3,provider=Other,access_key_id={ACCESS},secret_access_key={SECRET},"
+        return rclone(word, f":s3,provider=Other,access_key_id={ACCESS},secret_access_key={self.secret},"
                             f"region=us-east-1,endpoint='{self.endpoint}':{path}", **options)
 
     def stop(self):
@@ -78,7 +84,7 @@ class Server:
         return False
 
     def secrets(self, **other):
-        return {"s3-access-key-id": ACCESS, "s3-secret-access-key": SECRET,
+        return {"s3-access-key-id": ACCESS, "s3-secret-access-key": self.secret,
                 "passphrase": PASSPHRASE, **other}
 
     def parameters(self, **other):
@@ -89,6 +95,44 @@ class Server:
                   "luks-pbkdf": "pbkdf2", "luks-pbkdf-iterations": "1000"}
         merged.update({key.replace("_", "-"): value for key, value in other.items()})
         return {key: value for key, value in merged.items() if value is not None}
+
+
+class Minio(Server):
+    """Another implementation: an object is a folder with a file xl.meta."""
+
+    def command(self):
+        return [os.environ["LCW_MINIO"], "server", "--quiet", "--address", f"127.0.0.1:{self.port}",
+                self.buckets], {"MINIO_ROOT_USER": ACCESS, "MINIO_ROOT_PASSWORD": self.secret,
+                                "MINIO_SITE_REGION": "us-east-1", "MINIO_BROWSER": "off"}
+
+    def start(self):
+        super().start()
+        # It listens before it can list: ask until it does.
+        end = time.monotonic() + 60
+        while time.monotonic() < end and BUCKET not in self.raw("lsf", "", check=False).decode():
+            self.raw("mkdir", BUCKET, check=False)
+            time.sleep(0.2)
+        return self
+
+    def objects(self, prefix=""):
+        top, found = f"{self.buckets}/{BUCKET}", []
+        for folder, _, files in os.walk(top):
+            if "xl.meta" in files:
+                found.append(os.path.relpath(folder, top).replace("__XLDIR__", "/"))
+        return sorted(key for key in found if key.startswith(prefix))
+
+    def holds(self, words):
+        for folder, _, files in os.walk(f"{self.buckets}/{BUCKET}"):
+            for name in files:
+                with open(f"{folder}/{name}", "rb") as content:
+                    if words.encode() in content.read() or words in folder:
+                        return True
+        return False
+
+
+def new_server(base):
+    """The implementation that $LCW_S3_SERVER names: versitygw (default) or minio."""
+    return {"versitygw": Server, "minio": Minio}[os.environ.get("LCW_S3_SERVER") or "versitygw"](base)
 
 
 def rclone(*words, stdin=None, check=True):
@@ -107,7 +151,7 @@ class Cli:
         self.config = f"{server.base}/external-{salt.replace('/', '_')}.conf"
         # The commands of the specification. The endpoint is quoted: without quotes rclone takes the
         # colon of the URL for the end of the remote, here as there.
-        remote = (f":s3,provider=Other,access_key_id={ACCESS},secret_access_key={SECRET},"
+        remote = (f":s3,provider=Other,access_key_id={ACCESS},secret_access_key={server.secret},"
                   f"region=us-east-1,endpoint='{server.endpoint}':{BUCKET}/{prefix}")
         first = rclone("obscure", passphrase).decode().strip()
         second = rclone("obscure", f"{passphrase}-{salt}").decode().strip()

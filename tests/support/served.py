@@ -15,8 +15,8 @@ class ServedDriver(Driver):
                               f"--http-endpoint=127.0.0.1:{self.port}"]
         super().__init__(base, binary, **options)
 
-    def read_log(self):
-        return super().read_log().replace('"listening"', " listening ")
+    def read_log(self, *positions):
+        return super().read_log(*positions).replace('"listening"', " listening ")
 
     def get(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as page:
