@@ -6,25 +6,27 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/agent.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/reactor.h"
-#include "csi/service.h"
+#include "csi/place.h"
 #include "mounter/mounter.h"
 #include "kubelet/registration.h"
 #include "ops/http.h"
 #include "ops/metrics.h"
 #include "ops/survey.h"
 #include "rpc/server.h"
-#include "store/store.h"
+#include "store/store_kube.h"
 
 /* Kubernetes gives 30 s before it kills; workers that are still busy then go on without us. */
 enum { GRACE_MS = 25000 };
@@ -38,6 +40,7 @@ struct program {
 	struct survey *survey;
 	struct http_server *http;
 	struct registration *registration;
+	struct agent *agent;
 	struct reactor_watch *signals;
 	int signal_fd;
 	char mounter_socket[PATH_MAX];
@@ -91,6 +94,27 @@ static int open_kubelet_dir(struct program *p, struct err *e)
 	return 0;
 }
 
+/* Inside a cluster only the controller works on the cluster's objects; a node has its own records,
+ * and its agent tells of them. */
+static int open_store(struct program *p, struct err *e)
+{
+	struct kube_config config = { 0 };
+
+	p->service.place = &place_here;
+	if (p->config->store == STORE_KUBE) {
+		if (kube_config_load(getenv("KUBECONFIG"), &config, e) < 0)
+			return -1;
+		p->service.kube = kube_client_new(&config);
+	}
+	if (p->service.kube && p->config->role == ROLE_CONTROLLER) {
+		p->service.place = &place_cluster;
+		p->service.store = store_kube_new(p->service.kube);
+		return 0;
+	}
+	p->service.store = store_dir_open(p->config->state_dir, e);
+	return p->service.store ? 0 : -1;
+}
+
 static int build_service(struct program *p, struct err *e)
 {
 	const struct config *config = p->config;
@@ -112,8 +136,7 @@ static int build_service(struct program *p, struct err *e)
 	node->allow_count = config->allow_count;
 	if (open_folder(config->run_dir, 0700, &node->run_fd, e) < 0 || open_kubelet_dir(p, e) < 0)
 		return -1;
-	p->service.store = store_dir_open(config->state_dir, e);
-	return p->service.store ? 0 : -1;
+	return open_store(p, e);
 }
 
 static bool role_serves(enum role role, const char *path)
@@ -135,7 +158,8 @@ static int build_server(struct program *p, struct rpc_method methods[CSI_METHODS
 			methods[kept++] = methods[i];
 	p->server = rpc_server_new(p->reactor, methods, kept, NULL);
 	rpc_server_keep_in_workers(p->server, p->service.node.run_fd);
-	rpc_server_keep_in_workers(p->server, store_fd(p->service.store));
+	if (store_fd(p->service.store) >= 0)
+		rpc_server_keep_in_workers(p->server, store_fd(p->service.store));
 	if (p->config->role != ROLE_CONTROLLER)
 		rpc_server_keep_in_workers(p->server, p->service.node.kubelet.fd);
 	p->metrics = metrics_new();
@@ -186,7 +210,8 @@ static int watch_signals(struct program *p, struct err *e)
 static char *all_metrics(void *data)
 {
 	struct program *p = data;
-	auto_free char *calls = metrics_text(p->metrics), *volumes = survey_text(p->survey);
+	auto_free char *calls = metrics_text(p->metrics);
+	auto_free char *volumes = p->survey ? survey_text(p->survey) : xstrdup("");
 
 	return xasprintf("%s%s", calls, volumes);
 }
@@ -195,7 +220,9 @@ static int build_http(struct program *p, struct err *e)
 {
 	if (!p->config->http_port)
 		return 0;
-	p->survey = survey_new(p->server, &p->service.node, p->service.store);
+	/* The nodes tell of their volumes; the controller of a cluster has none. */
+	if (p->service.place == &place_here)
+		p->survey = survey_new(p->server, &p->service.node, p->service.store);
 	p->http = http_server_new(p->reactor, p->config->http_host, p->config->http_port,
 				  all_metrics, p, e);
 	return p->http ? 0 : -1;
@@ -217,16 +244,26 @@ static void register_with_kubelet(struct program *p)
 		p->registration = registration_new(p->reactor, &settings);
 }
 
+static int start_agent(struct program *p, struct err *e)
+{
+	if (!p->service.kube || p->config->role != ROLE_NODE)
+		return 0;
+	p->agent = agent_new(p->reactor, p->server, &p->service, e);
+	return p->agent ? 0 : -1;
+}
+
 static void program_done(struct program *p)
 {
 	registration_free(p->registration);
 	http_server_free(p->http);
 	rpc_server_free(p->server);
+	agent_free(p->agent);
 	metrics_free(p->metrics);
 	survey_free(p->survey);
 	reactor_unwatch(p->signals);
 	reactor_free(p->reactor);
 	store_close(p->service.store);
+	kube_client_free(p->service.kube);
 	cleanup_close(&p->signal_fd);
 	cleanup_close(&p->service.node.run_fd);
 	cleanup_close(&p->service.node.kubelet.fd);
@@ -234,9 +271,10 @@ static void program_done(struct program *p)
 
 static int check_supported(const struct config *config, struct err *e)
 {
-	if (config->store == STORE_KUBE)
-		return err_set(e, ERR_UNIMPLEMENTED,
-			       "--store=kube is not part of this version: use --store=dir");
+	if (config->store == STORE_KUBE && config->role == ROLE_ALL)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "the role all keeps its own records: use --store=dir, or the roles "
+			       "controller and node in a cluster");
 	return 0;
 }
 
@@ -270,7 +308,7 @@ int wiring_run(const struct config *config, struct err *e)
 		return -1;
 	p.reactor = reactor_new(e);
 	if (!p.reactor || watch_signals(&p, e) < 0 || build_server(&p, methods, e) < 0 ||
-	    build_http(&p, e) < 0)
+	    build_http(&p, e) < 0 || start_agent(&p, e) < 0)
 		return -1;
 	register_with_kubelet(&p);
 	log_info("listening", KV("driver", DRIVER_NAME), KV("version", PROGRAM_VERSION),

@@ -1,62 +1,10 @@
 /* DeleteVolume and ControllerExpandVolume. */
-#include "base/log.h"
+#include "csi/place.h"
 #include "csi/request.h"
 #include "csi/s3.h"
 #include "csi/service.h"
 #include "csi/size.h"
 #include "rpc/call.h"
-
-/* On a full disk the mark cannot be written, and deleting is what may make room. */
-static int mark(const struct csi_service *service, struct volume_record *record,
-		enum volume_state state, struct err *e)
-{
-	record->state = state;
-	if (store_put(service->store, record, e) == 0)
-		return 0;
-	if (e->code != ERR_RESOURCE_EXHAUSTED)
-		return -1;
-	log_warn("no space in --state-dir to write down that a volume is being deleted: going on",
-		 KV("volume", record->id));
-	return 0;
-}
-
-/*
- * A folder that is missing may be on a disk that is not mounted. It was deleted only where the
- * store says that its data are gone, or that there never were any.
- */
-static int begin_deletion(const struct csi_service *service, struct volume_record *record,
-			  bool *ret_present, struct err *e)
-{
-	const char *local_path = record->params.value[PARAM_LOCAL_PATH];
-
-	if (local_delete_check(&service->node, local_path, record->id, ret_present, e) < 0)
-		return -1;
-	if (record->state == VOLUME_CREATING || record->state == VOLUME_RESERVED ||
-	    record->state == VOLUME_ERASED)
-		return 0;
-	if (!*ret_present)
-		return err_set(
-			e, ERR_FAILED_PRECONDITION,
-			"the data of volume '%s' cannot be found in '%s' on node '%s', so "
-			"nothing can be destroyed: is the disk of local-path mounted? If the "
-			"data are lost, `lcw volume forget %s` removes what is known of it",
-			record->id, local_path, service->node.id, record->id);
-	return record->state == VOLUME_DELETING ? 0 : mark(service, record, VOLUME_DELETING, e);
-}
-
-/* The data, the mark that they are gone, the folder, the store's record: each step repeatable. */
-int csi_delete_local(const struct csi_service *service, struct volume_record *record, struct err *e)
-{
-	const char *local_path = record->params.value[PARAM_LOCAL_PATH];
-	bool present;
-
-	if (begin_deletion(service, record, &present, e) < 0 ||
-	    (present && local_delete_data(&service->node, local_path, record->id, e) < 0) ||
-	    (record->state == VOLUME_DELETING && mark(service, record, VOLUME_ERASED, e) < 0) ||
-	    local_delete(&service->node, local_path, record->id, e) < 0)
-		return -1;
-	return store_remove(service->store, record->id, e);
-}
 
 int controller_delete_volume(struct rpc_call *call, struct err *e)
 {
@@ -70,12 +18,12 @@ int controller_delete_volume(struct rpc_call *call, struct err *e)
 
 	if (volume_id_check(id, e) < 0 || csi_lock_volume(service, id, &lock, e) < 0)
 		return -1;
-	if (csi_find_volume(service, id, NULL, &record, e) < 0)
+	if (service->place->find(service, id, &record, e) < 0)
 		return e->code == ERR_NOT_FOUND ? rpc_call_reply(call, &reply.base, e) : -1;
 	if (params_backend(&record.params) == BACKEND_S3)
 		return csi_s3_delete(call, &record, e) < 0 ? -1
 							   : rpc_call_reply(call, &reply.base, e);
-	if (csi_delete_local(service, &record, e) < 0)
+	if (service->place->remove(service, &record, call->deadline_ms, e) < 0)
 		return -1;
 	csi_forget_lock(service, id);
 	return rpc_call_reply(call, &reply.base, e);
@@ -114,9 +62,7 @@ int controller_expand_volume(struct rpc_call *call, struct err *e)
 		reply.capacity_bytes = (int64_t)record.capacity_bytes;
 		return rpc_call_reply(call, &reply.base, e);
 	}
-	/* Beside the data may stand more than the store knows, after a crash; it counts. */
-	if (local_grow_image(&service->node, &record, bytes, &grown, e) < 0 ||
-	    store_put(service->store, &grown, e) < 0)
+	if (service->place->grow(service, &record, bytes, call->deadline_ms, &grown, e) < 0)
 		return -1;
 	reply.capacity_bytes = (int64_t)grown.capacity_bytes;
 	reply.node_expansion_required = 1;

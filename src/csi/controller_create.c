@@ -1,10 +1,13 @@
 /* CreateVolume. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/parse.h"
+#include "csi/local.h"
+#include "csi/place.h"
 #include "csi/reply.h"
 #include "csi/request.h"
 #include "csi/s3.h"
@@ -53,33 +56,7 @@ static int take_capabilities(const Request *request, struct volume_record *wante
 	return 0;
 }
 
-static bool topology_is_here(const Csi__V1__Topology *topology, const struct node *node)
-{
-	for (size_t i = 0; i < topology->n_segments; i++)
-		if (strcmp(topology->segments[i]->key, TOPOLOGY_KEY) == 0)
-			return strcmp(topology->segments[i]->value, node->id) == 0;
-	return false;
-}
-
-/* The directory store knows one node: this one. */
-static int check_topology(const Csi__V1__TopologyRequirement *requirement, const struct node *node,
-			  struct err *e)
-{
-	if (!requirement || (requirement->n_requisite == 0 && requirement->n_preferred == 0))
-		return 0;
-	for (size_t i = 0; i < requirement->n_requisite; i++)
-		if (topology_is_here(requirement->requisite[i], node))
-			return 0;
-	for (size_t i = 0; requirement->n_requisite == 0 && i < requirement->n_preferred; i++)
-		if (topology_is_here(requirement->preferred[i], node))
-			return 0;
-	return err_set(
-		e, ERR_RESOURCE_EXHAUSTED,
-		"the volume must lie on another node, and this controller serves node '%s' only",
-		node->id);
-}
-
-/* Where the volume can lie: on this node's disk, or in its bucket, which has no node. */
+/* Where the volume can lie: on the disk of a node, or in its bucket, which has no node. */
 static int take_place(const struct rpc_call *call, const Request *request,
 		      struct volume_record *wanted, struct err *e)
 {
@@ -87,13 +64,25 @@ static int take_place(const struct rpc_call *call, const Request *request,
 
 	if (params_backend(&wanted->params) == BACKEND_S3)
 		return csi_s3_complete(call, request, &wanted->params, e);
-	if (local_path_check(&service->node, wanted->params.value[PARAM_LOCAL_PATH], wanted->id,
-			     e) < 0 ||
-	    check_topology(request->accessibility_requirements, &service->node, e) < 0)
-		return -1;
-	snprintf(wanted->node, sizeof(wanted->node), "%s", service->node.id);
 	wanted->data_offset_bytes = LUKS_HEADER_BYTES;
-	return 0;
+	return local_path_check(&service->node, wanted->params.value[PARAM_LOCAL_PATH], wanted->id,
+				e);
+}
+
+/* With --extra-create-metadata external-provisioner says whom the volume is for. */
+static void take_claim(const Request *request, struct volume_record *wanted)
+{
+	void *const *entries = (void *const *)request->parameters;
+	const char *namespace = request_map_value(entries, request->n_parameters,
+						  "csi.storage.k8s.io/pvc/namespace");
+	const char *name =
+		request_map_value(entries, request->n_parameters, "csi.storage.k8s.io/pvc/name");
+
+	if (!namespace || !name || !text_is_clean(namespace) || !text_is_clean(name))
+		return;
+	int size = snprintf(wanted->claim, sizeof(wanted->claim), "%s/%s", namespace, name);
+	if (size >= (int)sizeof(wanted->claim))
+		wanted->claim[0] = '\0';
 }
 
 static int take_request(const struct rpc_call *call, const Request *request,
@@ -123,6 +112,7 @@ static int take_request(const struct rpc_call *call, const Request *request,
 		return -1;
 
 	snprintf(wanted->name, sizeof(wanted->name), "%s", request->name);
+	take_claim(request, wanted);
 	clock_utc_text(wanted->created);
 	return 0;
 }
@@ -131,12 +121,8 @@ static int take_request(const struct rpc_call *call, const Request *request,
 static int check_existing(const Request *request, const struct volume_record *existing,
 			  const struct volume_record *wanted, struct err *e)
 {
-	const char *difference = params_difference(&existing->params, &wanted->params);
+	const char *difference = csi_difference(existing, wanted);
 
-	if (strcmp(existing->name, wanted->name) != 0)
-		difference = "name";
-	if (!difference && existing->block != wanted->block)
-		difference = "volumeMode";
 	if (difference)
 		return err_set(e, ERR_ALREADY_EXISTS, "volume '%s' exists with another '%s'",
 			       wanted->id, difference);
@@ -148,115 +134,43 @@ static int check_existing(const Request *request, const struct volume_record *ex
 	return 0;
 }
 
-/*
- * The store may know the volume: then it must be the same. One whose making came to its end must
- * have its record beside the data still: anything else would make a second, empty one, where the
- * disk that holds the first is not mounted.
- */
-static int check_known(const struct csi_service *service, const Request *request,
-		       const struct volume_record *known, const struct volume_record *wanted,
-		       struct err *e)
+static int ensure_local(const struct rpc_call *call, const Request *request,
+			const struct volume_record *known, const struct volume_record *wanted,
+			struct volume_record *ret_made, struct err *e)
 {
-	auto_record struct volume_record beside = { 0 };
+	const struct csi_service *service = call->service;
+	struct place_nodes nodes;
 
-	if (check_existing(request, known, wanted, e) < 0)
-		return -1;
-	if (known->state == VOLUME_CREATING)
-		return 0;
-	if (local_load(&service->node, known->params.value[PARAM_LOCAL_PATH], known->id, &beside,
-		       e) == 0)
-		return local_check_known(known, &beside, e);
-	if (e->code == ERR_NOT_FOUND)
-		e->code = ERR_FAILED_PRECONDITION;
-	return err_wrap(e,
-			"volume '%s' was made, but cannot be found (is the disk of local-path "
-			"mounted?)",
-			known->id);
+	request_nodes(request->accessibility_requirements, &nodes);
+	int rc = service->place->create(service, &nodes, known, wanted, call->deadline_ms, ret_made,
+					e);
+	free(nodes.names);
+	return rc < 0 ? -1 : check_existing(request, ret_made, wanted, e);
 }
 
-/*
- * The store first: what a crash leaves behind is then known, and found by the next call. Data that
- * outlived a lost store are known by their own record: nothing else is written about them.
- */
-static int announce(const struct csi_service *service, const struct volume_record *wanted,
-		    struct err *e)
-{
-	const char *local_path = wanted->params.value[PARAM_LOCAL_PATH];
-	auto_record struct volume_record beside = { 0 }, begun = { 0 };
-	uint64_t free_bytes;
-
-	if (local_load(&service->node, local_path, wanted->id, &beside, e) == 0)
-		return 0;
-	if (e->code != ERR_NOT_FOUND)
-		return -1;
-	if (local_free_bytes(&service->node, local_path, &free_bytes, e) < 0)
-		return -1;
-	if (wanted->capacity_bytes > free_bytes)
-		return err_set(e, ERR_RESOURCE_EXHAUSTED,
-			       "no space for volume '%s' in '%s' on node '%s': %" PRIu64
-			       " bytes are asked for, %" PRIu64 " can be had",
-			       wanted->id, local_path, service->node.id, wanted->capacity_bytes,
-			       free_bytes);
-	volume_record_copy(wanted, &begun);
-	begun.state = VOLUME_CREATING;
-	return store_put(service->store, &begun, e);
-}
-
-/* A volume in S3 has no record but the store's. */
-static int ensure_s3(const struct rpc_call *call, const Request *request,
-		     const struct volume_record *known, const struct volume_record *wanted,
-		     struct volume_record *ret_made, struct err *e)
-{
-	if (known && known->state != VOLUME_DELETING &&
-	    check_existing(request, known, wanted, e) < 0)
-		return -1;
-	return csi_s3_create(call, known, wanted, ret_made, e);
-}
-
-/* The record beside the data, and the store's mirror of it, as one. */
 static int ensure_volume(const struct rpc_call *call, const Request *request,
 			 const struct volume_record *wanted, struct volume_record *ret_made,
 			 struct err *e)
 {
 	const struct csi_service *service = call->service;
-	auto_record struct volume_record known = { 0 };
-	bool is_known = store_get(service->store, wanted->id, &known, e) == 0;
+	auto_record struct volume_record found = { 0 };
+	const struct volume_record *known = NULL;
 	enum backend backend = params_backend(&wanted->params);
-	struct err ignored;
 
-	if (!is_known && e->code != ERR_NOT_FOUND)
+	if (store_get(service->store, wanted->id, &found, e) == 0)
+		known = &found;
+	else if (e->code != ERR_NOT_FOUND)
 		return -1;
-	if (is_known && volume_is_going(&known) && params_backend(&known.params) != backend)
+	if (known && volume_is_going(known) && params_backend(&known->params) != backend)
 		return err_set(e, ERR_ABORTED,
 			       "an earlier volume '%s' of the other storage-backend is still being "
 			       "deleted",
 			       wanted->id);
-	if (backend == BACKEND_S3)
-		return ensure_s3(call, request, is_known ? &known : NULL, wanted, ret_made, e);
-	/* An unfinished deletion: nobody may find the old data under the new name. */
-	if (is_known && volume_is_going(&known)) {
-		if (csi_delete_local(service, &known, e) < 0)
-			return err_wrap(e, "cannot finish the deletion of the earlier volume '%s'",
-					wanted->id);
-		is_known = false;
-	}
-	if (is_known ? check_known(service, request, &known, wanted, e) < 0
-		     : announce(service, wanted, e) < 0)
+	if (known && !volume_is_going(known) && check_existing(request, known, wanted, e) < 0)
 		return -1;
-	if (local_create(&service->node, wanted, ret_made, e) < 0) {
-		/* A disk that was too full may never have room: then nothing may stay behind. */
-		bool ghost = !is_known ||
-			     (known.state == VOLUME_CREATING && e->code == ERR_RESOURCE_EXHAUSTED);
-
-		if (ghost && store_remove(service->store, wanted->id, &ignored) < 0)
-			log_warn("cannot take back the record of a failed create",
-				 KV("volume", wanted->id), KV("error", ignored.msg));
-		return -1;
-	}
-	if (check_existing(request, ret_made, wanted, e) < 0)
-		return -1;
-	return is_known ? csi_mirror_record(service, &known, ret_made, e)
-			: store_put(service->store, ret_made, e);
+	/* A volume in S3 has no record but the store's. */
+	return backend == BACKEND_S3 ? csi_s3_create(call, known, wanted, ret_made, e)
+				     : ensure_local(call, request, known, wanted, ret_made, e);
 }
 
 int controller_create_volume(struct rpc_call *call, struct err *e)

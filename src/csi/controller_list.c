@@ -64,7 +64,7 @@ static void add_entry(struct page *page, const struct csi_service *service, cons
 		return;
 	}
 	volume_message_fill(&at->volume, &at->record);
-	condition_message_fill(&at->condition, &service->node, &at->record);
+	condition_message_fill(&at->condition, service, &at->record);
 	csi__v1__list_volumes_response__volume_status__init(&at->status);
 	at->status.volume_condition = &at->condition.message;
 	csi__v1__list_volumes_response__entry__init(&at->entry);

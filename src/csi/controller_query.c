@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "csi/place.h"
 #include "csi/reply.h"
 #include "csi/request.h"
 #include "csi/service.h"
@@ -150,26 +151,30 @@ int controller_get_volume(struct rpc_call *call, struct err *e)
 	    store_get(service->store, request->volume_id, &record, e) < 0)
 		return -1;
 	volume_message_fill(&volume, &record);
-	condition_message_fill(&condition, &service->node, &record);
+	condition_message_fill(&condition, service, &record);
 	status.volume_condition = &condition.message;
 	reply.volume = &volume.volume;
 	reply.status = &status;
 	return rpc_call_reply(call, &reply.base, e);
 }
 
-static int free_bytes(const struct csi_service *service, const struct params *params,
-		      uint64_t *ret_bytes, struct err *e)
+static int look_for_room(const struct csi_service *service, const struct params *params,
+			 const Csi__V1__Topology *topology, struct place_room *ret_room,
+			 struct err *e)
 {
-	const char *local_path = params->value[PARAM_LOCAL_PATH];
-	struct err ignored;
+	bool is_bound = topology && topology->n_segments > 0;
+	const char *name = is_bound ? request_node(topology) : NULL;
+	/* A segment that is not ours is nowhere. */
+	bool is_ours = name && topology->n_segments == 1;
+	const struct place_nodes nodes = { .is_bound = is_bound, .names = &name, .count = is_ours };
 
-	*ret_bytes = INT64_MAX / 2; /* S3 has no end that we could see */
-	if (params_backend(params) == BACKEND_S3)
-		return 0;
-	*ret_bytes = 0; /* a class that may not lie on this node has no room here */
-	if (local_path_check(&service->node, local_path, NULL, &ignored) < 0)
-		return 0;
-	return local_free_bytes(&service->node, local_path, ret_bytes, e);
+	if (params_backend(params) == BACKEND_LOCAL)
+		return service->place->room(service, params, &nodes, ret_room, e);
+	/* S3 has no end that we could see. */
+	*ret_room = (struct place_room){ 0 };
+	if (!is_bound || is_ours)
+		*ret_room = (struct place_room){ INT64_MAX / 2, INT64_MAX / 2 };
+	return 0;
 }
 
 int controller_get_capacity(struct rpc_call *call, struct err *e)
@@ -183,8 +188,8 @@ int controller_get_capacity(struct rpc_call *call, struct err *e)
 	auto_record struct volume_record kind = { 0 };
 	auto_free struct text_pair *pairs = NULL;
 	struct capability capability;
+	struct place_room room;
 	size_t count;
-	uint64_t bytes;
 
 	if (request_pairs((void *const *)request->parameters, request->n_parameters, &pairs, &count,
 			  e) < 0 ||
@@ -198,19 +203,10 @@ int controller_get_capacity(struct rpc_call *call, struct err *e)
 		if (*capability.fs_type)
 			params_set(&kind.params, PARAM_FS_TYPE, capability.fs_type);
 	}
-	if (free_bytes(service, &kind.params, &bytes, e) < 0)
+	if (look_for_room(service, &kind.params, request->accessible_topology, &room, e) < 0)
 		return -1;
-	for (size_t i = 0;
-	     request->accessible_topology && i < request->accessible_topology->n_segments; i++) {
-		const Csi__V1__Topology__SegmentsEntry *segment =
-			request->accessible_topology->segments[i];
-
-		if (strcmp(segment->key, TOPOLOGY_KEY) != 0 ||
-		    strcmp(segment->value, service->node.id) != 0)
-			bytes = 0;
-	}
-	reply.available_capacity = (int64_t)bytes;
-	largest.value = (int64_t)(bytes < SIZE_LARGEST ? bytes : SIZE_LARGEST);
+	reply.available_capacity = (int64_t)room.total;
+	largest.value = (int64_t)(room.largest < SIZE_LARGEST ? room.largest : SIZE_LARGEST);
 	smallest.value = (int64_t)size_min(&kind);
 	reply.maximum_volume_size = &largest;
 	reply.minimum_volume_size = &smallest;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "csi/service.h"
+#include "csi/local.h"
 
 /* 0 found, 1 not in this folder, -1 an error that the caller must see. */
 static int look_in(const struct csi_service *service, const char *local_path, const char *id,

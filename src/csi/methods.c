@@ -88,20 +88,3 @@ void csi_forget_lock(const struct csi_service *service, const char *id)
 	if (unlinkat(service->node.run_fd, name, 0) < 0 && errno != ENOENT)
 		log_warn("cannot remove the lock file of a deleted volume", KV("volume", id));
 }
-
-int csi_mirror_record(const struct csi_service *service, const struct volume_record *known,
-		      const struct volume_record *now, struct err *e)
-{
-	auto_free char *before = volume_record_format(known);
-	auto_free char *after = volume_record_format(now);
-
-	if (*known->id && local_check_known(known, now, e) < 0)
-		return -1;
-	if (strcmp(before, after) == 0 || store_put(service->store, now, e) == 0)
-		return 0;
-	if (!*known->id || known->state != now->state)
-		return -1;
-	log_warn("cannot write the store's copy of a record", KV("volume", now->id),
-		 KV("error", e->msg));
-	return 0;
-}

@@ -4,7 +4,7 @@
 #include "csi/reply.h"
 #include "csi/request.h"
 #include "csi/s3.h"
-#include "csi/service.h"
+#include "csi/local.h"
 #include "csi/size.h"
 #include "rpc/call.h"
 
@@ -94,7 +94,7 @@ int node_get_volume_stats(struct rpc_call *call, struct err *e)
 		   usage.free_bytes);
 	fill_usage(&inodes, CSI__V1__VOLUME_USAGE__UNIT__INODES, usage.total_inodes,
 		   usage.used_inodes, usage.free_inodes);
-	condition_message_fill(&condition, &service->node, &record);
+	condition_message_fill(&condition, service, &record);
 	reply.n_usage = record.block ? 1 : 2;
 	reply.usage = usages;
 	reply.volume_condition = &condition.message;

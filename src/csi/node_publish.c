@@ -1,7 +1,7 @@
 /* NodePublishVolume and NodeUnpublishVolume. */
 #include "csi/request.h"
 #include "csi/s3.h"
-#include "csi/service.h"
+#include "csi/local.h"
 #include "rpc/call.h"
 
 int node_publish_volume(struct rpc_call *call, struct err *e)

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "csi/request.h"
 #include "csi/s3.h"
-#include "csi/service.h"
+#include "csi/local.h"
 #include "rpc/call.h"
 
 typedef Csi__V1__NodeStageVolumeRequest Request;

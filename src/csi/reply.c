@@ -1,8 +1,7 @@
 /* Pieces of replies. */
 #include "csi/reply.h"
 
-#include "csi/service.h"
-#include "engine/condition.h"
+#include "csi/place.h"
 
 static void add_context(struct volume_message *m, const char *key, char *value)
 {
@@ -40,10 +39,10 @@ void volume_message_fill(struct volume_message *m, const struct volume_record *r
 	m->volume.accessible_topology = m->topology_list;
 }
 
-void condition_message_fill(struct condition_message *m, const struct node *node,
+void condition_message_fill(struct condition_message *m, const struct csi_service *service,
 			    const struct volume_record *record)
 {
-	condition_look(node, record, &m->condition);
+	service->place->condition(service, record, &m->condition);
 	csi__v1__volume_condition__init(&m->message);
 	m->message.abnormal = m->condition.abnormal;
 	m->message.message = m->condition.message;

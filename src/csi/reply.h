@@ -2,7 +2,7 @@
 #ifndef CSI_REPLY_H
 #define CSI_REPLY_H
 
-#include "engine/local.h"
+#include "csi/service.h"
 #include "gen/csi.pb-c.h"
 #include "volume/record.h"
 
@@ -24,7 +24,7 @@ struct condition_message {
 };
 
 /* Looks at the volume's condition and fills the message. */
-void condition_message_fill(struct condition_message *message, const struct node *node,
+void condition_message_fill(struct condition_message *message, const struct csi_service *service,
 			    const struct volume_record *record);
 
 #endif

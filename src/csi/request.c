@@ -91,3 +91,38 @@ int request_capability(const Csi__V1__VolumeCapability *message, enum backend ba
 	*ret_capability = capability;
 	return 0;
 }
+
+const char *request_node(const Csi__V1__Topology *topology)
+{
+	for (size_t i = 0; i < topology->n_segments; i++)
+		if (strcmp(topology->segments[i]->key, TOPOLOGY_KEY) == 0)
+			return topology->segments[i]->value;
+	return NULL;
+}
+
+static void add_nodes(Csi__V1__Topology *const topologies[], size_t count,
+		      struct place_nodes *nodes)
+{
+	for (size_t i = 0; i < count; i++) {
+		const char *name = request_node(topologies[i]);
+		bool is_new = name;
+
+		for (size_t at = 0; name && at < nodes->count; at++)
+			is_new &= strcmp(nodes->names[at], name) != 0;
+		if (is_new)
+			nodes->names[nodes->count++] = name;
+	}
+}
+
+void request_nodes(const Csi__V1__TopologyRequirement *requirement, struct place_nodes *ret_nodes)
+{
+	size_t count = requirement ? requirement->n_preferred + requirement->n_requisite : 0;
+
+	*ret_nodes = (struct place_nodes){ .is_bound = count,
+					   .names = xcalloc(count + 1, sizeof(char *)) };
+	if (!count)
+		return;
+	/* What is preferred must be among what is possible, where that is said. */
+	add_nodes(requirement->preferred, requirement->n_preferred, ret_nodes);
+	add_nodes(requirement->requisite, requirement->n_requisite, ret_nodes);
+}

@@ -3,6 +3,7 @@
 #define CSI_REQUEST_H
 
 #include "base/err.h"
+#include "csi/place.h"
 #include "gen/csi.pb-c.h"
 #include "volume/capability.h"
 #include "volume/params.h"
@@ -30,5 +31,14 @@ const char *request_map_value(void *const entries[], size_t count, const char *k
  */
 int request_capability(const Csi__V1__VolumeCapability *message, enum backend backend,
 		       struct capability *ret_capability, struct err *e) MUST_CHECK;
+
+/* The node that a topology names, or NULL. Borrowed. */
+const char *request_node(const Csi__V1__Topology *topology);
+
+/*
+ * The nodes that a requirement (may be NULL) allows, the preferred ones first. The caller frees
+ * ret_nodes->names; the names themselves are the request's.
+ */
+void request_nodes(const Csi__V1__TopologyRequirement *requirement, struct place_nodes *ret_nodes);
 
 #endif

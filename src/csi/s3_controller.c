@@ -16,39 +16,40 @@ struct neighbour {
 	bool shares; /* it has s3-shared-prefix */
 };
 
+struct neighbour_search {
+	const struct volume_record *record;
+	struct neighbour *found;
+};
+
+static int look_at_other(void *data, const char *id, const struct volume_record *other,
+			 struct err *e)
+{
+	const struct neighbour_search *search = data;
+	struct neighbour *found = search->found;
+
+	if (!other)
+		log_warn("a record cannot be read, so its place is not known", KV("volume", id),
+			 KV("error", e->msg));
+	if (!other || strcmp(id, search->record->id) == 0 || found->overlap == S3_NESTED)
+		return 0;
+	enum s3_overlap overlap = s3_places_compare(&search->record->params, search->record->id,
+						    &other->params, other->id);
+	if (overlap == S3_APART)
+		return 0;
+	found->overlap = overlap;
+	memcpy(found->id, other->id, sizeof(found->id));
+	found->shares = params_flag(&other->params, PARAM_S3_SHARED_PREFIX);
+	return 0;
+}
+
 /* The other volume that lies nearest: at the same place, else inside or around it. */
 static int find_neighbour(struct store *store, const struct volume_record *record,
 			  struct neighbour *ret_found, struct err *e)
 {
-	char **ids = NULL;
-	size_t count = 0;
-	bool more;
+	struct neighbour_search search = { .record = record, .found = ret_found };
 
 	*ret_found = (struct neighbour){ .overlap = S3_APART };
-	if (store_list(store, "", 0, &ids, &count, &more, e) < 0)
-		return -1;
-	for (size_t i = 0; i < count && ret_found->overlap != S3_NESTED; i++) {
-		auto_record struct volume_record other = { 0 };
-		struct err why = { 0 };
-
-		if (strcmp(ids[i], record->id) == 0)
-			continue;
-		if (store_get(store, ids[i], &other, &why) < 0) {
-			if (why.code != ERR_NOT_FOUND)
-				log_warn("a record cannot be read, so its place is not known",
-					 KV("volume", ids[i]), KV("error", why.msg));
-			continue;
-		}
-		enum s3_overlap overlap =
-			s3_places_compare(&record->params, record->id, &other.params, other.id);
-		if (overlap == S3_APART)
-			continue;
-		ret_found->overlap = overlap;
-		memcpy(ret_found->id, other.id, sizeof(ret_found->id));
-		ret_found->shares = params_flag(&other.params, PARAM_S3_SHARED_PREFIX);
-	}
-	store_ids_free(ids, count);
-	return 0;
+	return store_each(store, look_at_other, &search, e);
 }
 
 static int check_place(struct store *store, const struct volume_record *wanted, struct err *e)

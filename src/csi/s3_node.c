@@ -2,6 +2,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "csi/local.h"
 #include "csi/reply.h"
 #include "csi/request.h"
 #include "csi/s3.h"
@@ -105,7 +106,7 @@ int node_s3_stats(struct rpc_call *call, struct err *e)
 	bytes.total = (int64_t)usage.total_bytes;
 	bytes.used = (int64_t)usage.used_bytes;
 	bytes.available = (int64_t)usage.free_bytes;
-	condition_message_fill(&condition, &service->node, &record);
+	condition_message_fill(&condition, service, &record);
 	reply.n_usage = 1;
 	reply.usage = usages;
 	reply.volume_condition = &condition.message;

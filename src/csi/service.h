@@ -12,9 +12,14 @@
 #define DRIVER_NAME "lukscryptwalker.csi.k8s.io"
 #define TOPOLOGY_KEY "topology.lukscryptwalker.csi.k8s.io/node"
 
+struct kube_client;
+struct place;
+
 struct csi_service {
 	struct node node;
 	struct store *store;
+	const struct place *place;
+	struct kube_client *kube; /* NULL: outside of a cluster */
 };
 
 /*
@@ -31,31 +36,8 @@ size_t csi_methods(struct csi_service *service, struct rpc_method ret_methods[CS
 int csi_lock_volume(const struct csi_service *service, const char *id, int *ret_fd,
 		    struct err *e) MUST_CHECK;
 
-/*
- * The record of a volume: the store's, or, where the store has lost it, the one beside the data in
- * `local_path` (may be NULL), the default folder, those of --allow-path or those of other volumes.
- * NOT_FOUND when it is nowhere; FAILED_PRECONDITION when an image without a record is.
- */
-int csi_find_volume(const struct csi_service *service, const char *id, const char *local_path,
-		    struct volume_record *ret_record, struct err *e) MUST_CHECK;
-
-/*
- * Deletes a local volume: data, the store's record, folder. FAILED_PRECONDITION while it is in use,
- * or while the data of a volume that was used cannot be found.
- */
-int csi_delete_local(const struct csi_service *service, struct volume_record *record,
-		     struct err *e) MUST_CHECK;
-
 /* Removes the file of a lock that is held, of a volume that is no more. */
 void csi_forget_lock(const struct csi_service *service, const char *id);
-
-/*
- * The store mirrors the record beside the data; it is written when `known` (what the store has)
- * differs from `now`. Must succeed where the state differs: that a volume was formatted is known
- * in two places. Otherwise the record beside the data is enough, and a failure is a warning.
- */
-int csi_mirror_record(const struct csi_service *service, const struct volume_record *known,
-		      const struct volume_record *now, struct err *e) MUST_CHECK;
 
 rpc_handler identity_get_plugin_info, identity_get_plugin_capabilities, identity_probe;
 rpc_handler controller_create_volume, controller_delete_volume, controller_validate_capabilities;

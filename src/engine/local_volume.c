@@ -14,6 +14,7 @@
 #include "base/parse.h"
 #include "sys/image.h"
 #include "sys/luks.h"
+#include "volume/node_room.h"
 
 #define RECORD_LIMIT (64 << 10)
 
@@ -83,6 +84,11 @@ static int refuse_path(const char *path, int errnum, struct err *e)
 			e, ERR_FAILED_PRECONDITION,
 			"'%s' leads through a symbolic link: name the real folder in local-path",
 			path);
+	if (errnum == ENOTDIR)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "'%s' cannot be a volume's folder, because a file lies there or "
+			       "above it: move it away",
+			       path);
 	return err_sys(e, errnum, "cannot open the folder '%s'", path);
 }
 
@@ -116,7 +122,7 @@ int local_volume_open(const struct node *node, const char *local_path, const cha
 		rc = make_folder(volume.parent_fd, id);
 	if (rc == 0)
 		rc = open_below(volume.parent_fd, id, &volume.dir_fd);
-	if (rc == -ENOENT && !make)
+	if ((rc == -ENOENT || rc == -ENOTDIR) && !make)
 		volume.dir_fd = -1;
 	else if (rc < 0)
 		return refuse_path(volume.path, -rc, e);
@@ -257,9 +263,6 @@ int local_free_bytes(const struct node *node, const char *local_path, uint64_t *
 	if (fstatvfs(fd, &st) < 0)
 		return err_sys(e, errno, "cannot ask for free space in '%s'", local_path);
 
-	uint64_t free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
-	/* The LUKS header, its backup, and a little for the folder and record of the volume. */
-	uint64_t overhead = 2 * LUKS_HEADER_BYTES + (1 << 20);
-	*ret_bytes = free_bytes > overhead ? (free_bytes - overhead) / 4096 * 4096 : 0;
+	*ret_bytes = node_room_of((uint64_t)st.f_bavail * st.f_frsize);
 	return 0;
 }

@@ -58,7 +58,8 @@ struct http_stream_events {
 	void *data;
 };
 
-/* As http_open(); events are copied. From inside them no function of the stream may be called. */
+/* As http_open(); events are copied. From `part` no function
+ * of the stream may be called; `end` may begin the next request. */
 struct http_stream *http_stream_open(struct reactor *reactor, const struct kube_config *config,
 				     const struct http_stream_events *events, struct err *e);
 

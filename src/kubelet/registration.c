@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/pluginregistration.pb-c.h"
-#include "kubelet/folder_watch.h"
+#include "base/folder_watch.h"
 #include "rpc/server.h"
 
 enum {

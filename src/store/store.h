@@ -1,6 +1,7 @@
 /*
  * What exists: one record per volume, by id. This is the controller's view; for a local volume
- * the truth lies beside the data (volume.json), and the store mirrors it.
+ * the truth lies beside the data (volume.json), and the store mirrors it. Two kinds stand behind
+ * these functions: a directory, and the cluster's LUKSVolumes (store/store_kube.h).
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -18,9 +19,11 @@ struct store;
  * is made if missing, mode 0700. NULL with `e` filled on failure.
  */
 struct store *store_dir_open(const char *state_dir, struct err *e);
+
+/* NULL is fine. */
 void store_close(struct store *store);
 
-/* The descriptor that a forked worker needs to keep to use the store. */
+/* The descriptor that a forked worker needs to keep to use the store; -1: none. */
 int store_fd(const struct store *store);
 
 /*
@@ -43,5 +46,13 @@ int store_remove(struct store *store, const char *id, struct err *e) MUST_CHECK;
 int store_list(struct store *store, const char *after, size_t max, char ***ret_ids,
 	       size_t *ret_count, bool *ret_more, struct err *e) MUST_CHECK;
 void store_ids_free(char **ids, size_t count);
+
+/*
+ * Calls `each` with every record, in no order; a record that cannot be read is told as NULL, with
+ * the reason. -1 of `each` ends it and is returned.
+ */
+typedef int store_each_fn(void *data, const char *id, const struct volume_record *record,
+			  struct err *e);
+int store_each(struct store *store, store_each_fn *each, void *data, struct err *e) MUST_CHECK;
 
 #endif

@@ -1,5 +1,4 @@
 /* The directory store: one JSON file per volume. */
-#include "store/store.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,44 +12,34 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "store/store_ops.h"
 
 #define RECORD_LIMIT (64 << 10)
 #define SUFFIX ".json"
 
-struct store {
+struct store_dir {
+	struct store store;
 	char *path;
 	int dir_fd;
 };
 
-struct store *store_dir_open(const char *state_dir, struct err *e)
+static struct store_dir *dir_of(struct store *store)
 {
-	auto_free char *path = xasprintf("%s/volumes", state_dir);
-	auto_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int rc = root < 0 ? -errno : fd_mkdirs_beneath(root, path + 1, 0700);
-
-	int fd = rc < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0) {
-		err_sys(e, rc < 0 ? -rc : errno, "cannot open the folder of records '%s'", path);
-		return NULL;
-	}
-	struct store *store = xcalloc(1, sizeof(*store));
-	store->path = TAKE(path, NULL);
-	store->dir_fd = fd;
-	return store;
+	return (struct store_dir *)store;
 }
 
-void store_close(struct store *store)
+static void dir_close(struct store *store)
 {
-	if (!store)
-		return;
-	close(store->dir_fd);
-	free(store->path);
-	free(store);
+	struct store_dir *dir = dir_of(store);
+
+	close(dir->dir_fd);
+	free(dir->path);
+	free(dir);
 }
 
-int store_fd(const struct store *store)
+static int dir_fd(const struct store *store)
 {
-	return store->dir_fd;
+	return ((const struct store_dir *)store)->dir_fd;
 }
 
 static void file_name(const char *id, char ret_name[VOLUME_NAME_SIZE])
@@ -58,49 +47,48 @@ static void file_name(const char *id, char ret_name[VOLUME_NAME_SIZE])
 	snprintf(ret_name, VOLUME_NAME_SIZE, "%s" SUFFIX, id);
 }
 
-int store_get(struct store *store, const char *id, struct volume_record *ret_record, struct err *e)
+static int dir_get(struct store *store, const char *id, struct volume_record *ret_record,
+		   struct err *e)
 {
+	const struct store_dir *dir = dir_of(store);
 	char name[VOLUME_NAME_SIZE];
 	auto_free char *text = NULL;
 	auto_free char *shown = NULL;
 
 	file_name(id, name);
-	int rc = fd_read_file(store->dir_fd, name, RECORD_LIMIT, &text);
+	int rc = fd_read_file(dir->dir_fd, name, RECORD_LIMIT, &text);
 	if (rc == -ENOENT)
 		return err_set(e, ERR_NOT_FOUND, "volume '%s' does not exist", id);
 	if (rc < 0)
-		return err_sys(e, -rc, "cannot read record '%s/%s'", store->path, name);
-	shown = xasprintf("%s/%s", store->path, name);
+		return err_sys(e, -rc, "cannot read record '%s/%s'", dir->path, name);
+	shown = xasprintf("%s/%s", dir->path, name);
 	return volume_record_parse(text, id, shown, ret_record, e);
 }
 
-int store_put(struct store *store, const struct volume_record *record, struct err *e)
+static int dir_put(struct store *store, const struct volume_record *record, struct err *e)
 {
+	const struct store_dir *dir = dir_of(store);
 	char name[VOLUME_NAME_SIZE];
 	auto_free char *text = volume_record_format(record);
 
 	file_name(record->id, name);
-	int rc = fd_write_file_atomic(store->dir_fd, name, text);
+	int rc = fd_write_file_atomic(dir->dir_fd, name, text);
 	if (rc < 0)
-		return err_sys(e, -rc, "cannot write record '%s/%s'", store->path, name);
+		return err_sys(e, -rc, "cannot write record '%s/%s'", dir->path, name);
 	return 0;
 }
 
-int store_remove(struct store *store, const char *id, struct err *e)
+static int dir_remove(struct store *store, const char *id, struct err *e)
 {
+	const struct store_dir *dir = dir_of(store);
 	char name[VOLUME_NAME_SIZE];
 
 	file_name(id, name);
-	if (unlinkat(store->dir_fd, name, 0) < 0 && errno != ENOENT)
-		return err_sys(e, errno, "cannot remove record '%s/%s'", store->path, name);
-	if (fsync(store->dir_fd) < 0)
-		return err_sys(e, errno, "cannot sync '%s'", store->path);
+	if (unlinkat(dir->dir_fd, name, 0) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "cannot remove record '%s/%s'", dir->path, name);
+	if (fsync(dir->dir_fd) < 0)
+		return err_sys(e, errno, "cannot sync '%s'", dir->path);
 	return 0;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 /* "pvc-1.json" gives "pvc-1"; other files (temporary ones) give NULL. Owned by the caller. */
@@ -120,41 +108,73 @@ static char *id_of_file(const char *name)
 	return id;
 }
 
-int store_list(struct store *store, const char *after, size_t max, char ***ret_ids,
-	       size_t *ret_count, bool *ret_more, struct err *e)
+static int dir_ids(struct store *store, const char *after, char ***ret_ids, size_t *ret_count,
+		   struct err *e)
 {
-	int fd = openat(store->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	char **ids = NULL;
-	size_t count = 0;
+	const struct store_dir *dir = dir_of(store);
+	int fd = openat(dir->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_closedir DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+	struct store_ids list = { 0 };
 
-	if (!dir)
-		return err_sys(e, errno, "cannot list '%s'", store->path);
-	for (struct dirent *entry; (entry = readdir(dir));) {
-		char *id = id_of_file(entry->d_name);
+	if (!entries)
+		return err_sys(e, errno, "cannot list '%s'", dir->path);
+	for (struct dirent *entry; (entry = readdir(entries));) {
+		auto_free char *id = id_of_file(entry->d_name);
 
-		if (!id || strcmp(id, after) <= 0) {
-			free(id);
-			continue;
-		}
-		if (count % 64 == 0)
-			ids = xrealloc(ids, (count + 64) * sizeof(*ids));
-		ids[count++] = id;
+		if (id && strcmp(id, after) > 0)
+			store_ids_add(&list, id);
 	}
-	if (count)
-		qsort(ids, count, sizeof(*ids), compare_ids);
-
-	*ret_more = max && count > max;
-	while (max && count > max)
-		free(ids[--count]);
-	*ret_ids = ids;
-	*ret_count = count;
+	*ret_ids = list.ids;
+	*ret_count = list.count;
 	return 0;
 }
 
-void store_ids_free(char **ids, size_t count)
+static int dir_each(struct store *store, store_each_fn *each, void *data, struct err *e)
 {
-	for (size_t i = 0; i < count; i++)
-		free(ids[i]);
-	free(ids);
+	char **ids = NULL;
+	size_t count = 0;
+	int rc = 0;
+
+	if (dir_ids(store, "", &ids, &count, e) < 0)
+		return -1;
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		auto_record struct volume_record record = { 0 };
+		struct err why = { 0 };
+
+		if (dir_get(store, ids[i], &record, &why) == 0) {
+			rc = each(data, ids[i], &record, e);
+		} else if (why.code != ERR_NOT_FOUND) { /* else removed since it was listed */
+			*e = why;
+			rc = each(data, ids[i], NULL, e);
+		}
+	}
+	store_ids_free(ids, count);
+	return rc;
+}
+
+struct store *store_dir_open(const char *state_dir, struct err *e)
+{
+	static const struct store_ops ops = {
+		.close = dir_close,
+		.fd = dir_fd,
+		.get = dir_get,
+		.put = dir_put,
+		.remove = dir_remove,
+		.ids = dir_ids,
+		.each = dir_each,
+	};
+	auto_free char *path = xasprintf("%s/volumes", state_dir);
+	auto_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int rc = root < 0 ? -errno : fd_mkdirs_beneath(root, path + 1, 0700);
+
+	int fd = rc < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		err_sys(e, rc < 0 ? -rc : errno, "cannot open the folder of records '%s'", path);
+		return NULL;
+	}
+	struct store_dir *dir = xcalloc(1, sizeof(*dir));
+	dir->store.ops = &ops;
+	dir->path = TAKE(path, NULL);
+	dir->dir_fd = fd;
+	return &dir->store;
 }

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "volume/params_json.h"
 
 #define RECORD_VERSION 1
 
@@ -40,15 +41,12 @@ const char *volume_state_name(enum volume_state state)
 char *volume_record_format(const struct volume_record *record)
 {
 	auto_json json_t *root = json_object();
-	json_t *params = json_object();
 
-	for (int i = 0; i < PARAM_COUNT; i++)
-		if (record->params.value[i])
-			json_object_set_new(params, param_rules[i].key,
-					    json_string(record->params.value[i]));
 	json_object_set_new(root, "version", json_integer(RECORD_VERSION));
 	json_object_set_new(root, "volumeId", json_string(record->id));
 	json_object_set_new(root, "name", json_string(record->name));
+	if (*record->claim)
+		json_object_set_new(root, "claim", json_string(record->claim));
 	json_object_set_new(root, "state", json_string(state_names[record->state]));
 	json_object_set_new(root, "block", json_boolean(record->block));
 	json_object_set_new(root, "adopted", json_boolean(record->adopted));
@@ -65,7 +63,7 @@ char *volume_record_format(const struct volume_record *record)
 	json_object_set_new(root, "reencrypting", json_boolean(record->reencrypting));
 	json_object_set_new(root, "reencryptEnding", json_boolean(record->reencrypt_ending));
 	json_object_set_new(root, "keyRemoving", json_integer(record->key_removing));
-	json_object_set_new(root, "parameters", params);
+	json_object_set_new(root, "parameters", params_to_json(&record->params));
 	return json_text(root);
 }
 
@@ -107,8 +105,10 @@ static void read_slot(struct reader *r, const char *key, unsigned *ret_slot)
 }
 
 /* Records of the first version do not have these. */
-static void read_key_change(struct reader *r, struct volume_record *record)
+static void read_later_fields(struct reader *r, struct volume_record *record)
 {
+	if (json_object_get(r->root, "claim"))
+		read_text(r, "claim", record->claim, sizeof(record->claim));
 	if (json_object_get(r->root, "keyChanged"))
 		read_text(r, "keyChanged", record->key_changed, sizeof(record->key_changed));
 	if (json_object_get(r->root, "keyChanging"))
@@ -130,17 +130,22 @@ static void read_bytes(struct reader *r, const char *key, uint64_t *ret_bytes)
 	*ret_bytes = (uint64_t)json_integer_value(value);
 }
 
+bool volume_state_from_name(const char *name, enum volume_state *ret_state)
+{
+	for (size_t i = 0; name && i < ARRAY_LEN(state_names); i++) {
+		if (strcmp(state_names[i], name) == 0) {
+			*ret_state = (enum volume_state)i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static void read_state(struct reader *r, enum volume_state *ret_state)
 {
 	const char *text = json_string_value(json_object_get(r->root, "state"));
 
-	for (size_t i = 0; text && i < ARRAY_LEN(state_names); i++) {
-		if (strcmp(state_names[i], text) == 0) {
-			*ret_state = (enum volume_state)i;
-			return;
-		}
-	}
-	if (!r->bad)
+	if (!volume_state_from_name(text, ret_state) && !r->bad)
 		r->bad = "state";
 }
 
@@ -154,26 +159,6 @@ static bool is_uuid(const char *text)
 		if (shape[i] == '-' ? text[i] != '-' : !strchr("0123456789abcdef", text[i]))
 			return false;
 	return true;
-}
-
-static int read_params(const json_t *root, struct params *ret_params, struct err *e)
-{
-	json_t *object = json_object_get(root, "parameters");
-	struct text_pair pairs[PARAM_COUNT];
-	size_t count = 0;
-	const char *key;
-	json_t *value;
-
-	if (!json_is_object(object) || json_object_size(object) > PARAM_COUNT)
-		return err_set(e, ERR_INVALID_ARGUMENT,
-			       "field 'parameters' is missing or not valid");
-	json_object_foreach(object, key, value)
-	{
-		if (!json_is_string(value))
-			return err_set(e, ERR_INVALID_ARGUMENT, "parameter '%s' is not text", key);
-		pairs[count++] = (struct text_pair){ key, json_string_value(value) };
-	}
-	return params_parse(pairs, count, ret_params, e);
 }
 
 /* Rules between fields: what a state promises must be there. */
@@ -224,14 +209,14 @@ int volume_record_parse(const char *text, const char *id, const char *shown,
 	read_text(&r, "luksUUID", record.luks_uuid, sizeof(record.luks_uuid));
 	read_text(&r, "fsUUID", record.fs_uuid, sizeof(record.fs_uuid));
 	read_text(&r, "created", record.created, sizeof(record.created));
-	read_key_change(&r, &record);
+	read_later_fields(&r, &record);
 	if (r.bad)
 		return refuse_field(shown, r.bad, e);
 	if (strcmp(record.id, id) != 0)
 		return err_set(e, ERR_FAILED_PRECONDITION,
 			       "'%s' is the record of volume '%s', not of '%s'", shown, record.id,
 			       id);
-	if (read_params(root, &record.params, e) < 0) {
+	if (params_from_json(json_object_get(root, "parameters"), &record.params, e) < 0) {
 		e->code = ERR_FAILED_PRECONDITION;
 		return err_wrap(e, "'%s'", shown);
 	}

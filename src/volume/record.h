@@ -29,11 +29,13 @@ enum volume_state {
 
 #define NODE_NAME_SIZE 254
 #define UUID_SIZE 40
+#define CLAIM_SIZE 320 /* namespace (63), a slash, name (253) */
 
 struct volume_record {
 	char id[VOLUME_ID_MAX + 1];
 	char name[VOLUME_ID_MAX + 1]; /* as CreateVolume was asked; "" for an adopted volume */
 	enum volume_state state;
+	char claim[CLAIM_SIZE];	   /* "namespace/name" of the PVC it was made for; "": unknown */
 	bool block;		   /* raw block volume: no file system */
 	bool adopted;		   /* made by the Go driver */
 	char node[NODE_NAME_SIZE]; /* that holds the data; S3: that has it staged, or "" */
@@ -59,6 +61,9 @@ void volume_record_copy(const struct volume_record *from, struct volume_record *
 bool volume_is_going(const struct volume_record *record);
 
 const char *volume_state_name(enum volume_state state);
+
+/* False, and nothing set, for NULL and what is no name of a state. */
+bool volume_state_from_name(const char *name, enum volume_state *ret_state);
 
 /* The record as JSON text, owned by the caller. Never NULL. */
 char *volume_record_format(const struct volume_record *record);

@@ -3,8 +3,8 @@
  * The kernel may lack the means (inotify has few instances per user), and a watch dies with its
  * folder: whoever must not miss a change looks from time to time as well.
  */
-#ifndef KUBELET_FOLDER_WATCH_H
-#define KUBELET_FOLDER_WATCH_H
+#ifndef BASE_FOLDER_WATCH_H
+#define BASE_FOLDER_WATCH_H
 
 #include "base/reactor.h"
 

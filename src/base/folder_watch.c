@@ -1,5 +1,5 @@
 /* inotify in the event loop. */
-#include "kubelet/folder_watch.h"
+#include "base/folder_watch.h"
 
 #include <errno.h>
 #include <stdlib.h>

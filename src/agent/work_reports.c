@@ -1,0 +1,169 @@
+/* What this node has, told to the cluster, volume by volume. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/node_report.h"
+#include "agent/report.h"
+#include "agent/work.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "csi/local.h"
+#include "kube/client.h"
+#include "store/store_kube.h"
+
+struct known {
+	char id[VOLUME_ID_MAX + 1];
+	bool is_s3, was_seen;
+};
+
+struct reports {
+	const struct csi_service *service;
+	struct known *known;
+	size_t count, failed;
+};
+
+static int remember(void *data, const char *id, const struct volume_record *record, struct err *e)
+{
+	struct reports *reports = data;
+
+	(void)e;
+	if (!record) /* /metrics and `lcw node doctor` tell of it */
+		return 0;
+	if (reports->count % 64 == 0)
+		reports->known =
+			xrealloc(reports->known, (reports->count + 64) * sizeof(*reports->known));
+	struct known *known = &reports->known[reports->count++];
+	*known = (struct known){ .is_s3 = params_backend(&record->params) == BACKEND_S3 };
+	memcpy(known->id, id, strlen(id) + 1);
+	return 0;
+}
+
+/* One volume's trouble must not hide the others. */
+static void count_failure(struct reports *reports, const char *id, const struct err *e)
+{
+	reports->failed++;
+	log_warn("cannot report a volume to the cluster", KV("volume", id), KV("error", e->msg));
+}
+
+/* The object has been worked on: what is here now, or that it is not here any more. */
+static int report_object(const struct csi_service *service, const json_t *object,
+			 const struct luksvolume *volume, struct err *e)
+{
+	const char *local_path = volume->record.params.value[PARAM_LOCAL_PATH];
+	auto_record struct volume_record record = { 0 };
+	struct err why = { 0 };
+
+	if (csi_find_volume(service, volume->record.id, local_path, &record, &why) == 0)
+		return report_volume(service, object, &record, NULL, e);
+	if (why.code == ERR_NOT_FOUND)
+		err_set(&why, ERR_FAILED_PRECONDITION,
+			"the data of volume '%s' cannot be found in '%s': is the disk of "
+			"local-path mounted?",
+			volume->record.id, local_path);
+	return report_volume(service, object, NULL, &why, e);
+}
+
+static int on_object(void *data, const json_t *object, struct err *e)
+{
+	struct reports *reports = data;
+	struct luksvolume volume = { 0 };
+
+	if (luksvolume_parse(object, &volume, e) < 0) {
+		count_failure(reports, "?", e);
+		return 0;
+	}
+	for (size_t i = 0; i < reports->count; i++)
+		if (strcmp(reports->known[i].id, volume.record.id) == 0)
+			reports->known[i].was_seen = true;
+	/* What waits is worked on, and reported then. */
+	if (!luksvolume_is_waiting(&volume) && !volume.is_going &&
+	    report_object(reports->service, object, &volume, e) < 0)
+		count_failure(reports, volume.record.id, e);
+	volume_record_done(&volume.record);
+	return 0;
+}
+
+/* Only what is there now, under its lock: it may have been deleted since it was listed. */
+static int restore_local(const struct csi_service *service, const char *id, struct err *e)
+{
+	auto_record struct volume_record record = { 0 };
+	auto_close int lock = -1;
+
+	if (csi_lock_volume(service, id, &lock, e) < 0 ||
+	    store_get(service->store, id, &record, e) < 0)
+		return e->code == ERR_ABORTED || e->code == ERR_NOT_FOUND ? 0 : -1;
+	if (record.state == VOLUME_ERASED)
+		return csi_delete_local(service, &record, e);
+	if (volume_is_going(&record) || record.state == VOLUME_CREATING)
+		return 0;
+	return report_lost(service, &record, e);
+}
+
+/* Other nodes have it too, so it is asked for by its name. */
+static int report_s3(const struct csi_service *service, const char *id, struct err *e)
+{
+	auto_record struct volume_record record = { 0 };
+	char name[LUKSVOLUME_NAME_SIZE];
+	auto_json json_t *object = NULL;
+
+	if (store_get(service->store, id, &record, e) < 0)
+		return e->code == ERR_NOT_FOUND ? 0 : -1;
+	luksvolume_name(id, name);
+	auto_free char *path = kube_path(LUKSVOLUMES, name, NULL, NULL);
+	if (kube_get(service->kube, path, &object, e) == 0)
+		return report_volume(service, object, &record, NULL, e);
+	if (e->code != ERR_NOT_FOUND)
+		return -1;
+	/* Deleted in the cluster, and not in use here. */
+	if (strcmp(record.node, service->node.id) != 0)
+		return store_remove(service->store, id, e);
+	return report_lost(service, &record, e);
+}
+
+static int report_the_others(struct reports *reports, struct err *e)
+{
+	const struct csi_service *service = reports->service;
+
+	for (size_t i = 0; i < reports->count; i++) {
+		const struct known *known = &reports->known[i];
+		int rc = 0;
+
+		if (known->is_s3)
+			rc = report_s3(service, known->id, e);
+		else if (!known->was_seen)
+			rc = restore_local(service, known->id, e);
+		if (rc < 0)
+			count_failure(reports, known->id, e);
+	}
+	return 0;
+}
+
+/* First, so that a volume that cannot be reported does not make the node silent. */
+static int report_node(const struct csi_service *service, struct err *e)
+{
+	auto_node_room struct node_room room = { 0 };
+
+	return node_report_look(service, &room, e) < 0 ? -1
+						       : node_report_send(service->kube, &room, e);
+}
+
+int work_on_reports(const struct csi_service *service, struct err *e)
+{
+	auto_free char *selector = xasprintf("spec.nodeName=%s", service->node.id);
+	auto_free char *query = kube_query("fieldSelector", selector);
+	struct reports reports = { .service = service };
+
+	int rc = report_node(service, e);
+	if (rc == 0)
+		rc = store_each(service->store, remember, &reports, e);
+	if (rc == 0)
+		rc = kube_list(service->kube, LUKSVOLUMES, query, on_object, &reports, e);
+	if (rc == 0)
+		rc = report_the_others(&reports, e);
+	free(reports.known);
+	if (rc == 0 && reports.failed)
+		return err_set(e, ERR_UNAVAILABLE, "%zu volumes could not be reported",
+			       reports.failed);
+	return rc;
+}

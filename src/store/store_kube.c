@@ -1,0 +1,224 @@
+/* Records as LUKSVolumes of the cluster. */
+#include "store/store_kube.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "store/store_ops.h"
+
+struct store_kube {
+	struct store store;
+	struct kube_client *client;
+};
+
+static struct kube_client *client_of(struct store *store)
+{
+	return ((struct store_kube *)store)->client;
+}
+
+static char *path_of(const char *id)
+{
+	char name[LUKSVOLUME_NAME_SIZE];
+
+	luksvolume_name(id, name);
+	return kube_path(LUKSVOLUMES, name, NULL, NULL);
+}
+
+int store_kube_look(struct kube_client *client, const char *id, struct luksvolume *ret_volume,
+		    struct err *e)
+{
+	auto_free char *path = path_of(id);
+	auto_json json_t *object = NULL;
+
+	if (kube_get(client, path, &object, e) < 0)
+		return e->code == ERR_NOT_FOUND
+			       ? err_set(e, ERR_NOT_FOUND, "volume '%s' does not exist", id)
+			       : -1;
+	if (luksvolume_parse(object, ret_volume, e) < 0)
+		return -1;
+	if (strcmp(ret_volume->record.id, id) == 0)
+		return 0;
+	volume_record_done(&ret_volume->record);
+	return err_set(e, ERR_FAILED_PRECONDITION,
+		       "LUKSVolume of volume '%s' is that of volume '%s'", id,
+		       ret_volume->record.id);
+}
+
+static int kube_store_get(struct store *store, const char *id, struct volume_record *ret_record,
+			  struct err *e)
+{
+	struct luksvolume volume;
+
+	if (store_kube_look(client_of(store), id, &volume, e) < 0)
+		return -1;
+	*ret_record = volume.record;
+	return 0;
+}
+
+static int create(struct kube_client *client, const struct volume_record *record, struct err *e)
+{
+	auto_json json_t *object = luksvolume_object(record);
+
+	if (kube_create(client, LUKSVOLUMES, object, NULL, e) == 0)
+		return 0;
+	if (e->code == ERR_NOT_FOUND)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "the cluster does not know LUKSVolumes: apply the CRDs of the chart "
+			       "(helm show crds CHART | kubectl apply -f -)");
+	return e->code == ERR_ALREADY_EXISTS
+		       ? err_set(e, ERR_ABORTED, "volume '%s' is being created by another call",
+				 record->id)
+		       : -1;
+}
+
+static int want_capacity(struct kube_client *client, const char *path, uint64_t bytes,
+			 struct err *e)
+{
+	char text[QUANTITY_SIZE];
+
+	quantity_format(bytes, text);
+	auto_json json_t *patch = json_pack("{s:{s:s}}", "spec", "capacity", text);
+	return kube_patch(client, path, patch, NULL, e);
+}
+
+static int kube_store_put(struct store *store, const struct volume_record *record, struct err *e)
+{
+	struct kube_client *client = client_of(store);
+	auto_free char *path = path_of(record->id);
+	struct luksvolume now;
+
+	if (store_kube_look(client, record->id, &now, e) < 0)
+		return e->code == ERR_NOT_FOUND ? create(client, record, e) : -1;
+	volume_record_done(&now.record);
+	if (volume_is_going(record))
+		return now.is_going ? 0 : kube_delete(client, path, now.uid, e);
+	if (now.is_going)
+		return err_set(e, ERR_ABORTED, "volume '%s' is being deleted", record->id);
+	return now.wanted_bytes == record->capacity_bytes
+		       ? 0
+		       : want_capacity(client, path, record->capacity_bytes, e);
+}
+
+static int drop_finalizer(void *data, json_t *object, struct err *e)
+{
+	json_t *list = json_object_get(json_object_get(object, "metadata"), "finalizers");
+	size_t at;
+	json_t *value;
+
+	(void)data;
+	(void)e;
+	json_array_foreach(list, at, value)
+	{
+		if (strcmp(json_string_value(value), LUKSVOLUME_FINALIZER) == 0) {
+			json_array_remove(list, at);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+int store_kube_let_go(struct kube_client *client, const char *id, struct err *e)
+{
+	auto_free char *path = path_of(id);
+
+	if (kube_update(client, path, drop_finalizer, NULL, e) == 0 || e->code == ERR_NOT_FOUND)
+		return 0;
+	return -1;
+}
+
+static int kube_store_remove(struct store *store, const char *id, struct err *e)
+{
+	struct kube_client *client = client_of(store);
+	auto_free char *path = path_of(id);
+
+	return kube_delete(client, path, NULL, e) < 0 ? -1 : store_kube_let_go(client, id, e);
+}
+
+struct listing {
+	const char *after;
+	struct store_ids *ids;
+	store_each_fn *each;
+	void *data;
+};
+
+static const char *id_of(const json_t *object)
+{
+	const char *id =
+		json_string_value(json_object_get(json_object_get(object, "spec"), "volumeID"));
+
+	return id ? id : "";
+}
+
+static int add_id(void *data, const json_t *object, struct err *e)
+{
+	struct listing *listing = data;
+	const char *id = id_of(object);
+
+	(void)e;
+	if (strcmp(id, listing->after) > 0)
+		store_ids_add(listing->ids, id);
+	return 0;
+}
+
+static int kube_store_ids(struct store *store, const char *after, char ***ret_ids,
+			  size_t *ret_count, struct err *e)
+{
+	struct store_ids ids = { 0 };
+	struct listing listing = { .after = after, .ids = &ids };
+
+	if (kube_list(client_of(store), LUKSVOLUMES, NULL, add_id, &listing, e) < 0) {
+		store_ids_free(ids.ids, ids.count);
+		return -1;
+	}
+	*ret_ids = ids.ids;
+	*ret_count = ids.count;
+	return 0;
+}
+
+static int tell_one(void *data, const json_t *object, struct err *e)
+{
+	struct listing *listing = data;
+	struct luksvolume volume = { 0 };
+	bool good = luksvolume_parse(object, &volume, e) == 0;
+	int rc = listing->each(listing->data, id_of(object), good ? &volume.record : NULL, e);
+
+	volume_record_done(&volume.record);
+	return rc;
+}
+
+static int kube_store_each(struct store *store, store_each_fn *each, void *data, struct err *e)
+{
+	struct listing listing = { .each = each, .data = data };
+
+	return kube_list(client_of(store), LUKSVOLUMES, NULL, tell_one, &listing, e);
+}
+
+static int kube_store_fd(const struct store *store)
+{
+	(void)store;
+	return -1;
+}
+
+static void kube_store_close(struct store *store)
+{
+	free(store);
+}
+
+struct store *store_kube_new(struct kube_client *client)
+{
+	static const struct store_ops ops = {
+		.close = kube_store_close,
+		.fd = kube_store_fd,
+		.get = kube_store_get,
+		.put = kube_store_put,
+		.remove = kube_store_remove,
+		.ids = kube_store_ids,
+		.each = kube_store_each,
+	};
+	struct store_kube *store = xcalloc(1, sizeof(*store));
+
+	store->store.ops = &ops;
+	store->client = client;
+	return &store->store;
+}

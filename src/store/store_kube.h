@@ -1,0 +1,29 @@
+/*
+ * The store of the controller inside a cluster: one LUKSVolume per volume. It writes their specs;
+ * what the nodes write of the data comes back in the records. UNAVAILABLE when the API server does
+ * not answer.
+ */
+#ifndef STORE_STORE_KUBE_H
+#define STORE_STORE_KUBE_H
+
+#include "kube/client.h"
+#include "store/store.h"
+#include "volume/luksvolume.h"
+
+/*
+ * The client is borrowed for the life of the store. Never NULL.
+ *
+ * store_put() of a volume that exists writes what only the controller decides: the capacity that
+ * is wanted, and that the volume goes (VOLUME_DELETING: the object is deleted and stays until
+ * store_remove()).
+ */
+struct store *store_kube_new(struct kube_client *client);
+
+/* The object of a volume; release ret_volume->record. NOT_FOUND when there is none. */
+int store_kube_look(struct kube_client *client, const char *id, struct luksvolume *ret_volume,
+		    struct err *e) MUST_CHECK;
+
+/* Takes our finalizer away: the object of a volume that is deleted goes. Gone is success. */
+int store_kube_let_go(struct kube_client *client, const char *id, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,270 @@
+"""Controller and nodes as processes, on a real control plane: what is created is there, and said."""
+import json
+import os
+import shutil
+import time
+
+import csi_pb2 as csi
+import grpc
+import pytest
+from conftest import REPO, built
+from driver import until
+from nodes import CRDS, Controller, Node, shared_folder
+
+MIB = 1 << 20
+BINARY = built("lukscryptwalker-csi")
+
+
+@pytest.fixture(scope="session")
+def kinds(cluster):
+    cluster.kubectl("apply", "-f", str(REPO / CRDS))
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+    return cluster
+
+
+@pytest.fixture
+def start(kinds, folder):
+    """start("a", "b"): the controller, and these nodes. Afterwards each must end well."""
+    running, folders = [], []
+
+    def begin(*names, api=None):
+        kubeconfig = api or kinds.kubeconfig
+        found = [Controller(folder / "controller", BINARY, kubeconfig)]
+        for name in names:
+            one = Node(folder / name, BINARY, kubeconfig, node=name)
+            shared = shared_folder(one.kubelet)
+            shared.__enter__()
+            folders.append(shared)
+            found.append(one)
+        for one in found:
+            running.append(one.start())
+        for name in names:
+            until(f"{name} reports", lambda: look(kinds, "luksnode", name), 30)
+        return found
+
+    yield begin
+    for one in running:
+        if one.process.poll() is None:
+            assert one.stop() == 0, one.read_log()
+        assert "ERROR: AddressSanitizer" not in one.read_log()
+    for shared in folders:
+        shared.__exit__(None, None, None)
+    for name in objects(kinds, "luksvolumes"):
+        kinds.kubectl("patch", "luksvolume", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    kinds.kubectl("delete", "luksvolumes,luksnodes", "--all")
+
+
+def look(cluster, kind, name):
+    """The object, or None."""
+    text = cluster.kubectl("get", kind, name, "-o", "json", "--ignore-not-found")
+    return json.loads(text) if text else None
+
+
+def objects(cluster, kind):
+    return [one["metadata"]["name"] for one in cluster.get(kind)["items"]]
+
+
+def refused(code, *words):
+    class Check:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, kind, error, _):
+            assert kind, "it was not refused"
+            if not issubclass(kind, grpc.RpcError):
+                return False
+            assert error.code() == getattr(grpc.StatusCode, code), error.details()
+            for word in words:
+                assert word in error.details(), error.details()
+            return True
+    return Check()
+
+
+def condition_of(controller, name):
+    answer = controller.controller.ControllerGetVolume(csi.ControllerGetVolumeRequest(volume_id=name), timeout=30)
+    return answer.status.volume_condition
+
+
+def test_the_life_of_a_volume(kinds, start):
+    controller, node = start("a")
+    volume = controller.create_on("pvc-1", "a")
+    assert (volume.volume_id, volume.capacity_bytes) == ("pvc-1", 32 * MIB)
+    assert [dict(one.segments) for one in volume.accessible_topology] == [{"topology.lukscryptwalker.csi.k8s.io/node": "a"}]
+    assert os.path.getsize(node.image("pvc-1")) == 48 * MIB
+    seen = look(kinds, "luksvolume", "pvc-1")
+    assert seen["spec"]["nodeName"] == "a" and seen["status"]["phase"] == "Ready"
+    assert seen["status"]["state"] == "reserved" and seen["status"]["capacity"] == "32Mi"
+    # As external-provisioner does after a lost answer.
+    assert controller.create_on("pvc-1", "a") == volume
+    with refused("ALREADY_EXISTS", "bytes"):
+        controller.create_on("pvc-1", "a", size=64 * MIB)
+    assert not condition_of(controller, "pvc-1").abnormal
+
+    assert controller.expand("pvc-1", 64 * MIB).capacity_bytes == 64 * MIB
+    assert os.path.getsize(node.image("pvc-1")) == 80 * MIB
+    assert look(kinds, "luksvolume", "pvc-1")["status"]["capacity"] == "64Mi"
+
+    controller.delete("pvc-1")
+    assert look(kinds, "luksvolume", "pvc-1") is None
+    assert os.listdir(f"{node.base}/host/data") == [] and os.listdir(f"{node.base}/state/volumes") == []
+    controller.delete("pvc-1")
+
+
+def test_the_node_that_is_asked_for_has_it(kinds, start):
+    controller, a, b = start("a", "b")
+    controller.create_on("pvc-a", "a", "b")
+    controller.create_on("pvc-b", "b", "a")
+    controller.create_on("pvc-any")
+    assert os.path.exists(a.image("pvc-a")) and os.path.exists(b.image("pvc-b"))
+    assert os.path.exists(a.image("pvc-any")) != os.path.exists(b.image("pvc-any"))
+    with refused("RESOURCE_EXHAUSTED", "'c'", "never reported"):
+        controller.create_on("pvc-c", "c")
+    with refused("ALREADY_EXISTS", "node 'a'"):
+        controller.create_on("pvc-a", "b")
+    listed = controller.controller.ListVolumes(csi.ListVolumesRequest(max_entries=2), timeout=30)
+    assert [one.volume.volume_id for one in listed.entries] == ["pvc-a", "pvc-any"] and listed.next_token
+
+
+def test_no_room_leaves_nothing(kinds, start):
+    controller, node = start("a")
+    with refused("RESOURCE_EXHAUSTED", "'a' has"):
+        controller.create_on("pvc-1", "a", size=1 << 50)
+    assert objects(kinds, "luksvolumes") == []
+    room = controller.controller.GetCapacity(csi.GetCapacityRequest(
+        parameters={"local-path": "/data"}, accessible_topology=csi.Topology(segments={
+            "topology.lukscryptwalker.csi.k8s.io/node": "a"})), timeout=30)
+    assert 0 < room.available_capacity <= shutil.disk_usage(node.base).free
+    controller.create_on("pvc-2", "a")
+    with refused("RESOURCE_EXHAUSTED"):
+        controller.expand("pvc-2", 1 << 50)
+    until("the wish is taken back", lambda: look(kinds, "luksvolume", "pvc-2")["spec"]["capacity"] == "32Mi", 10)
+    assert os.path.getsize(node.image("pvc-2")) == 48 * MIB
+    controller.delete("pvc-2")
+
+
+def test_what_a_node_cannot_make_is_explained_and_taken_back(kinds, start):
+    controller, node = start("a")
+    os.makedirs(f"{node.base}/host/data")
+    with open(f"{node.base}/host/data/pvc-1", "w", encoding="utf-8") as foreign:
+        foreign.write("no folder")
+    with refused("FAILED_PRECONDITION", "node 'a'", "/data/pvc-1", "move it away"):
+        controller.create_on("pvc-1", "a")
+    until("nothing is left of it", lambda: objects(kinds, "luksvolumes") == [], 20)
+    with open(f"{node.base}/host/data/pvc-1", encoding="utf-8") as foreign:
+        assert foreign.read() == "no folder"
+
+
+NODE = '{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}'
+
+
+def delete_within(controller, name, seconds):
+    controller.controller.DeleteVolume(csi.DeleteVolumeRequest(volume_id=name), timeout=seconds)
+
+
+def test_a_node_that_is_away_is_waited_for(kinds, start):
+    kinds.kubectl("create", "-f", "-", given=NODE)
+    controller, node = start("a")
+    node.kill()
+    with refused("DEADLINE_EXCEEDED", "'a'", "kubectl get luksnode a"):
+        controller.controller.CreateVolume(request_of("pvc-1", "a"), timeout=5)
+    assert look(kinds, "luksvolume", "pvc-1")["status"]["phase"] == "Pending"
+    node.start()
+    until("the node makes it", lambda: look(kinds, "luksvolume", "pvc-1")["status"]["phase"] == "Ready", 20)
+    controller.controller.CreateVolume(request_of("pvc-1", "a"), timeout=20)
+    node.kill()
+    with refused("DEADLINE_EXCEEDED", "'a'"):
+        delete_within(controller, "pvc-1", 5)
+    kinds.kubectl("delete", "node", "a")
+    with refused("FAILED_PRECONDITION", "no longer in the cluster", "--node-is-gone"):
+        delete_within(controller, "pvc-1", 5)
+    assert os.path.exists(node.image("pvc-1"))
+    # What was never made needs nobody to take it away.
+    with refused("FAILED_PRECONDITION", "no longer in the cluster"):
+        controller.controller.CreateVolume(request_of("pvc-2", "a"), timeout=5)
+    assert objects(kinds, "luksvolumes") == ["pvc-1"]
+    node.start()
+    until("the node deletes it", lambda: look(kinds, "luksvolume", "pvc-1") is None, 20)
+    assert not os.path.exists(node.image("pvc-1"))
+    controller.delete("pvc-1")
+
+
+def request_of(name, node):
+    request = csi.CreateVolumeRequest(name=name, parameters={"local-path": "/data"})
+    request.volume_capabilities.add().mount.SetInParent()
+    request.volume_capabilities[0].access_mode.mode = 1
+    request.capacity_range.required_bytes = 32 * MIB
+    request.accessibility_requirements.requisite.add().segments["topology.lukscryptwalker.csi.k8s.io/node"] = node
+    return request
+
+
+def test_a_lost_object_is_made_again_from_the_disk(kinds, start):
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    before = look(kinds, "luksvolume", "pvc-1")
+    node.kill()
+    kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    kinds.kubectl("delete", "luksvolume", "pvc-1")
+    node.start()
+    until("it is there again", lambda: (look(kinds, "luksvolume", "pvc-1") or {}).get("status", {}).get("phase") == "Ready", 20)
+    after = look(kinds, "luksvolume", "pvc-1")
+    assert after["spec"] == before["spec"] and after["metadata"]["uid"] != before["metadata"]["uid"]
+    controller.delete("pvc-1")
+    assert not os.path.exists(node.image("pvc-1"))
+
+
+def test_data_that_are_gone_are_never_made_anew(kinds, start):
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    node.kill()
+    shutil.rmtree(f"{node.base}/state")
+    os.rename(f"{node.base}/host/data", f"{node.base}/host/away")
+    node.start()
+    until("the loss is said", lambda: look(kinds, "luksvolume", "pvc-1")["status"]["phase"] == "Failed", 20)
+    assert "cannot be found" in look(kinds, "luksvolume", "pvc-1")["status"]["message"]
+    assert condition_of(controller, "pvc-1").abnormal
+    assert not os.path.exists(f"{node.base}/host/data/pvc-1")
+    with refused("FAILED_PRECONDITION", "cannot be found"):
+        controller.delete("pvc-1")
+    os.rename(f"{node.base}/host/away", f"{node.base}/host/data")
+    until("it is deleted when its disk is back", lambda: look(kinds, "luksvolume", "pvc-1") is None, 70)
+    assert os.listdir(f"{node.base}/host/data") == []
+
+
+@pytest.mark.parametrize("change", [
+    {"spec": {"nodeName": "b"}}, {"spec": {"capacity": "1Mi"}}, {"spec": {"parameters": {"fsType": "xfs"}}},
+    {"spec": {"backend": "s3"}}, {"spec": {"volumeID": "other"}}, {"spec": {"capacity": "many"}}])
+def test_what_may_not_change_is_refused_by_the_api(kinds, start, change):
+    controller, _ = start("a")
+    controller.create_on("pvc-1", "a")
+    said = kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", json.dumps(change), check=False)
+    assert "is invalid" in said
+    controller.delete("pvc-1")
+
+
+def test_an_api_server_that_is_away_stops_no_call_of_kubelet(kinds, start, forwarder):
+    front = forwarder()
+    kubeconfig = kinds.write_kubeconfig("front.kubeconfig", {"token": kinds.tokens["admin"]},
+                                        server=f"https://127.0.0.1:{front.port}")
+    controller, node = start("a", api=kubeconfig)
+    volume = controller.create_on("pvc-1", "a")
+    front.mode = "hold"
+    front.cut()
+    begun = time.monotonic()
+    with refused("NOT_FOUND"):  # known here, and not mounted: answered from the node's own records
+        node.stats(volume.volume_id, f"{node.kubelet}/x")
+    assert node.probe() and time.monotonic() - begun < 5
+    with refused("DEADLINE_EXCEEDED", "Kubernetes API"):
+        controller.controller.DeleteVolume(csi.DeleteVolumeRequest(volume_id="pvc-1"), timeout=30)
+    front.mode = "open"
+    front.cut()
+    until("calls go on", lambda: not condition_of(controller, "pvc-1").abnormal, 60)
+    controller.delete("pvc-1")
+
+
+def test_the_table_of_kubectl(kinds, start):
+    controller, _ = start("a")
+    controller.create_on("pvc-1", "a", **{"csi.storage.k8s.io/pvc/name": "web-0", "csi.storage.k8s.io/pvc/namespace": "shop"})
+    head, line = kinds.kubectl("get", "luksvolumes").splitlines()
+    assert head.split()[:7] == ["NAME", "PHASE", "HEALTHY", "NODE", "CAPACITY", "BACKEND", "FILESYSTEM"]
+    assert line.split()[:7] == ["pvc-1", "Ready", "True", "a", "32Mi", "local", "ext4"] and "shop/web-0" in line
+    controller.delete("pvc-1")
