@@ -14,7 +14,23 @@
 bool csi_is_s3(const struct csi_service *service, const char *id, void *const context[],
 	       size_t count);
 
-/* The secrets of the call, by the names that the specification gives them. Borrowed. */
+/* The secrets of a call, and those that were read for it. Zeroed: none. */
+struct csi_s3_keys {
+	struct s3_secrets secrets; /* borrowed from the call or from `own` */
+	struct secret *own[2];
+};
+void csi_s3_keys_done(struct csi_s3_keys *keys);
+#define auto_s3_keys __attribute__((cleanup(csi_s3_keys_done)))
+
+/*
+ * The secrets of the call, by the names that the specification gives them. S3 keys that it does not
+ * bring are read from the Secret that the class names (s3-access-key-id-secret-name), in a
+ * cluster; PERMISSION_DENIED then says how to allow it.
+ */
+int csi_s3_keys_find(const struct rpc_call *call, const struct params *params,
+		     struct csi_s3_keys *ret_keys, struct err *e) MUST_CHECK;
+
+/* The secrets that the call itself brings. Borrowed. */
 struct s3_secrets csi_s3_secrets(const struct rpc_call *call, const struct params *params);
 
 /*

@@ -122,7 +122,7 @@ int csi_s3_create(const struct rpc_call *call, const struct volume_record *known
 static int purge(const struct rpc_call *call, const struct volume_record *record, struct err *e)
 {
 	struct csi_service *service = call->service;
-	const struct s3_secrets secrets = csi_s3_secrets(call, &record->params);
+	auto_s3_keys struct csi_s3_keys keys = { 0 };
 	struct neighbour found;
 
 	if (find_neighbour(service->store, record, &found, e) < 0)
@@ -137,7 +137,9 @@ static int purge(const struct rpc_call *call, const struct volume_record *record
 			 KV("volume", record->id), KV("other", found.id));
 		return 0;
 	}
-	return s3_purge(&service->node, record, &secrets, e);
+	return csi_s3_keys_find(call, &record->params, &keys, e) < 0
+		       ? -1
+		       : s3_purge(&service->node, record, &keys.secrets, e);
 }
 
 int csi_s3_delete(const struct rpc_call *call, struct volume_record *record, struct err *e)

@@ -47,6 +47,7 @@ int node_s3_stage(struct rpc_call *call, struct err *e)
 	Csi__V1__NodeStageVolumeResponse reply = CSI__V1__NODE_STAGE_VOLUME_RESPONSE__INIT;
 	auto_record struct volume_record known = { 0 }, record = { 0 }, now = { 0 };
 	struct s3_stage_request stage = { .staging_path = request->staging_target_path };
+	auto_s3_keys struct csi_s3_keys keys = { 0 };
 	struct target target;
 	auto_close int lock = -1;
 
@@ -57,7 +58,9 @@ int node_s3_stage(struct rpc_call *call, struct err *e)
 	    find_record(request, service, &known, &record, e) < 0)
 		return -1;
 	stage.record = &record;
-	stage.secrets = csi_s3_secrets(call, &record.params);
+	if (csi_s3_keys_find(call, &record.params, &keys, e) < 0)
+		return -1;
+	stage.secrets = keys.secrets;
 	if (s3_stage(&service->node, &stage, &now, e) < 0 ||
 	    csi_mirror_record(service, &known, &now, e) < 0)
 		return -1;

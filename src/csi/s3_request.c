@@ -6,6 +6,7 @@
 #include "base/parse.h"
 #include "csi/request.h"
 #include "csi/s3.h"
+#include "kube/secret.h"
 #include "volume/s3_layout.h"
 
 bool csi_is_s3(const struct csi_service *service, const char *id, void *const context[],
@@ -29,6 +30,64 @@ struct s3_secrets csi_s3_secrets(const struct rpc_call *call, const struct param
 		.secret_key = rpc_call_secret(call, "s3-secret-access-key"),
 		.passphrase = rpc_call_secret(call, params->value[PARAM_PASSPHRASE_KEY]),
 	};
+}
+
+void csi_s3_keys_done(struct csi_s3_keys *keys)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keys->own); i++)
+		secret_free(keys->own[i]);
+}
+
+static int explain(const char *name_space, const char *name, struct err *e)
+{
+	if (e->code == ERR_NOT_FOUND)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "the Secret '%s/%s' with the S3 keys does not exist (StorageClass "
+			       "parameter 's3-access-key-id-secret-name')",
+			       name_space, name);
+	if (e->code == ERR_PERMISSION_DENIED)
+		return err_wrap(e,
+				"the driver may not read the S3 keys: kubectl -n %s create role "
+				"lcw-%s --verb=get --resource=secrets --resource-name=%s, and bind "
+				"it (docs/storageclass.md, \"Secrets with S3 keys\"), or put them "
+				"into the node-stage Secret",
+				name_space, name, name);
+	return -1;
+}
+
+/* The names of Kubernetes objects are short; a class may leave the namespace out. */
+static int read_keys(const struct csi_service *service, const struct params *params,
+		     struct csi_s3_keys *keys, struct err *e)
+{
+	static const char *const names[] = { "s3-access-key-id", "s3-secret-access-key" };
+	bool first = params->value[PARAM_S3_ACCESS_KEY_SECRET_NAME];
+	const char *name =
+		params->value[first ? PARAM_S3_ACCESS_KEY_SECRET_NAME : PARAM_S3_SECRET_NAME];
+	const char *name_space = params->value[first ? PARAM_S3_ACCESS_KEY_SECRET_NAMESPACE
+						     : PARAM_S3_SECRET_NAMESPACE];
+
+	if (!service->kube || !name)
+		return 0; /* whoever needs a key says that it is missing */
+	if (!name_space)
+		name_space = "default";
+	if (kube_get_secret(service->kube, name_space, name, names, keys->own, ARRAY_LEN(names),
+			    e) < 0)
+		return explain(name_space, name, e);
+	if (!keys->own[0] || !keys->own[1])
+		return err_set(e, ERR_INVALID_ARGUMENT, "Secret '%s/%s' has no key '%s'",
+			       name_space, name, names[keys->own[0] ? 1 : 0]);
+	keys->secrets.access_key = keys->own[0];
+	keys->secrets.secret_key = keys->own[1];
+	return 0;
+}
+
+int csi_s3_keys_find(const struct rpc_call *call, const struct params *params,
+		     struct csi_s3_keys *ret_keys, struct err *e)
+{
+	*ret_keys = (struct csi_s3_keys){ .secrets = csi_s3_secrets(call, params) };
+	if (ret_keys->secrets.access_key || ret_keys->secrets.secret_key)
+		return 0;
+	return read_keys(call->service, params, ret_keys, e);
 }
 
 /* A value of the Secret that is no secret, as text; NULL when it is not there. */

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "kube/answer.h"
 #include "kube/backoff.h"
 #include "kube/http.h"
@@ -127,6 +128,7 @@ static int try_call(struct kube_client *client, const struct call *call, const c
 		return pause_before_retry(tries, -1) ? 1 : -1;
 	}
 	json_t *object = answer_object(&reply, what, e);
+	secret_wipe(reply.body, reply.size); /* it may have been a Secret */
 	free(reply.body);
 	if (object) {
 		*ret_object = object;

@@ -16,6 +16,9 @@ import pytest
 REPO = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "tests/support"))
 from cluster import Cluster  # noqa: E402
+from driver import until  # noqa: E402
+from nodes import CRDS, Controller, Node, shared_folder  # noqa: E402
+from objects import look, objects  # noqa: E402
 
 
 def built(path):
@@ -203,3 +206,42 @@ def fake():
     one = Fake()
     yield one
     one.close()
+
+
+@pytest.fixture(scope="session")
+def kinds(cluster):
+    cluster.kubectl("apply", "-f", str(REPO / CRDS))
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+    return cluster
+
+
+@pytest.fixture
+def start(kinds, folder):
+    """start("a", "b"): the controller, and these nodes. Afterwards each must end well."""
+    running, folders = [], []
+
+    def begin(*names, api=None, options=()):
+        kubeconfig, binary = api or kinds.kubeconfig, built("lukscryptwalker-csi")
+        found = [Controller(folder / "controller", binary, kubeconfig, options=options)]
+        for name in names:
+            one = Node(folder / name, binary, kubeconfig, node=name, options=options)
+            shared = shared_folder(one.kubelet)
+            shared.__enter__()
+            folders.append(shared)
+            found.append(one)
+        for one in found:
+            running.append(one.start())
+        for name in names:
+            until(f"{name} reports", lambda: look(kinds, "luksnode", name), 30)
+        return found
+
+    yield begin
+    for one in running:
+        if one.process.poll() is None:
+            assert one.stop() == 0, one.read_log()
+        assert "ERROR: AddressSanitizer" not in one.read_log()
+    for shared in folders:
+        shared.__exit__(None, None, None)
+    for name in objects(kinds, "luksvolumes"):
+        kinds.kubectl("patch", "luksvolume", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    kinds.kubectl("delete", "luksvolumes,luksnodes", "--all")

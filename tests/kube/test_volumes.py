@@ -5,79 +5,11 @@ import shutil
 import time
 
 import csi_pb2 as csi
-import grpc
 import pytest
-from conftest import REPO, built
 from driver import until
-from nodes import CRDS, Controller, Node, shared_folder
+from objects import look, objects, refused
 
 MIB = 1 << 20
-BINARY = built("lukscryptwalker-csi")
-
-
-@pytest.fixture(scope="session")
-def kinds(cluster):
-    cluster.kubectl("apply", "-f", str(REPO / CRDS))
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
-    return cluster
-
-
-@pytest.fixture
-def start(kinds, folder):
-    """start("a", "b"): the controller, and these nodes. Afterwards each must end well."""
-    running, folders = [], []
-
-    def begin(*names, api=None):
-        kubeconfig = api or kinds.kubeconfig
-        found = [Controller(folder / "controller", BINARY, kubeconfig)]
-        for name in names:
-            one = Node(folder / name, BINARY, kubeconfig, node=name)
-            shared = shared_folder(one.kubelet)
-            shared.__enter__()
-            folders.append(shared)
-            found.append(one)
-        for one in found:
-            running.append(one.start())
-        for name in names:
-            until(f"{name} reports", lambda: look(kinds, "luksnode", name), 30)
-        return found
-
-    yield begin
-    for one in running:
-        if one.process.poll() is None:
-            assert one.stop() == 0, one.read_log()
-        assert "ERROR: AddressSanitizer" not in one.read_log()
-    for shared in folders:
-        shared.__exit__(None, None, None)
-    for name in objects(kinds, "luksvolumes"):
-        kinds.kubectl("patch", "luksvolume", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
-    kinds.kubectl("delete", "luksvolumes,luksnodes", "--all")
-
-
-def look(cluster, kind, name):
-    """The object, or None."""
-    text = cluster.kubectl("get", kind, name, "-o", "json", "--ignore-not-found")
-    return json.loads(text) if text else None
-
-
-def objects(cluster, kind):
-    return [one["metadata"]["name"] for one in cluster.get(kind)["items"]]
-
-
-def refused(code, *words):
-    class Check:
-        def __enter__(self):
-            return self
-
-        def __exit__(self, kind, error, _):
-            assert kind, "it was not refused"
-            if not issubclass(kind, grpc.RpcError):
-                return False
-            assert error.code() == getattr(grpc.StatusCode, code), error.details()
-            for word in words:
-                assert word in error.details(), error.details()
-            return True
-    return Check()
 
 
 def condition_of(controller, name):
