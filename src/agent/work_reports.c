@@ -144,8 +144,9 @@ static int report_node(const struct csi_service *service, struct err *e)
 {
 	auto_node_room struct node_room room = { 0 };
 
-	return node_report_look(service, &room, e) < 0 ? -1
-						       : node_report_send(service->kube, &room, e);
+	return node_report_look(&service->node, service->store, &room, e) < 0
+		       ? -1
+		       : node_report_send(service->kube, &room, e);
 }
 
 int work_on_reports(const struct csi_service *service, struct err *e)

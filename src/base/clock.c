@@ -1,8 +1,6 @@
 /* Time. */
 #include "base/clock.h"
 
-#include <time.h>
-
 int64_t clock_ms(void)
 {
 	struct timespec now;
@@ -11,11 +9,28 @@ int64_t clock_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-void clock_utc_text(char ret_text[CLOCK_TEXT_SIZE])
+#define LAYOUT "%Y-%m-%dT%H:%M:%SZ"
+
+void clock_text(time_t when, char ret_text[CLOCK_TEXT_SIZE])
 {
-	time_t now = time(NULL);
 	struct tm utc;
 
-	gmtime_r(&now, &utc);
-	strftime(ret_text, CLOCK_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &utc);
+	gmtime_r(&when, &utc);
+	strftime(ret_text, CLOCK_TEXT_SIZE, LAYOUT, &utc);
+}
+
+void clock_utc_text(char ret_text[CLOCK_TEXT_SIZE])
+{
+	clock_text(time(NULL), ret_text);
+}
+
+bool clock_parse(const char *text, time_t *ret_when)
+{
+	struct tm utc = { 0 };
+	const char *end = strptime(text, LAYOUT, &utc);
+
+	if (!end || *end)
+		return false;
+	*ret_when = timegm(&utc);
+	return true;
 }

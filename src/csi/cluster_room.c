@@ -12,13 +12,24 @@
 static int look_at_node(const struct csi_service *service, const char *node,
 			struct node_room *ret_room, struct err *e)
 {
-	auto_free char *path = kube_path(LUKSNODES, node, NULL, NULL);
+	auto_free char *path = kube_path(NODE_ROOM_RESOURCE, node, NULL, NULL);
 	auto_json json_t *object = NULL;
 
 	if (kube_get(service->kube, path, &object, e) < 0)
 		return -1;
 	node_room_parse(object, ret_room);
 	return 0;
+}
+
+static void say_since(const struct node_room *room, char *ret_text, size_t size)
+{
+	struct tm utc;
+	char time[32] = "";
+
+	gmtime_r(&room->heartbeat, &utc);
+	strftime(time, sizeof(time), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	snprintf(ret_text, size, "says nothing %s%s", room->heartbeat ? "since " : "at all",
+		 room->heartbeat ? time : "");
 }
 
 /* Why the nodes that were looked at cannot have a volume, for the person who waits for it. */
@@ -44,16 +55,15 @@ static bool fits(const struct node_room *room, const struct volume_record *wante
 
 	*ret_free = 0;
 	if (node_room_is_stale(room, time(NULL))) {
-		snprintf(why, sizeof(why), "says nothing since %.32s",
-			 *room->heartbeat ? room->heartbeat : "ever");
-		add_reason(reasons, room->node, why);
+		say_since(room, why, sizeof(why));
+		add_reason(reasons, room->name, why);
 		return false;
 	}
 	*ret_free = node_room_free(room, wanted->params.value[PARAM_LOCAL_PATH]);
 	if (*ret_free >= wanted->capacity_bytes)
 		return true;
 	snprintf(why, sizeof(why), "has %" PRIu64 " bytes", *ret_free);
-	add_reason(reasons, room->node, why);
+	add_reason(reasons, room->name, why);
 	return false;
 }
 
@@ -74,7 +84,7 @@ static int look_at_any(void *data, const json_t *object, struct err *e)
 	node_room_parse(object, &room);
 	if (fits(&room, choice->wanted, &choice->reasons, &bytes) && bytes > choice->best) {
 		choice->best = bytes;
-		memcpy(choice->node, room.node, sizeof(choice->node));
+		memcpy(choice->node, room.name, sizeof(choice->node));
 	}
 	node_room_done(&room);
 	return 0;
@@ -95,7 +105,7 @@ static int look_at_named(const struct csi_service *service, const struct place_n
 			continue;
 		}
 		if (fits(&room, choice->wanted, &choice->reasons, &bytes))
-			memcpy(choice->node, room.node, sizeof(choice->node));
+			memcpy(choice->node, room.name, sizeof(choice->node));
 		node_room_done(&room);
 	}
 	return 0;
@@ -106,9 +116,9 @@ int cluster_choose(const struct csi_service *service, const struct place_nodes *
 {
 	struct choice choice = { .wanted = wanted };
 
-	int rc = nodes->is_bound
-			 ? look_at_named(service, nodes, &choice, e)
-			 : kube_list(service->kube, LUKSNODES, NULL, look_at_any, &choice, e);
+	int rc = nodes->is_bound ? look_at_named(service, nodes, &choice, e)
+				 : kube_list(service->kube, NODE_ROOM_RESOURCE, NULL, look_at_any,
+					     &choice, e);
 	if (rc < 0)
 		return -1;
 	if (!*choice.node)
@@ -154,7 +164,8 @@ int cluster_room(const struct csi_service *service, const struct params *params,
 {
 	struct sum sum = { .nodes = nodes, .local_path = params->value[PARAM_LOCAL_PATH] };
 
-	if (!nodes->is_bound && kube_list(service->kube, LUKSNODES, NULL, sum_one, &sum, e) < 0)
+	if (!nodes->is_bound &&
+	    kube_list(service->kube, NODE_ROOM_RESOURCE, NULL, sum_one, &sum, e) < 0)
 		return -1;
 	for (size_t i = 0; i < nodes->count; i++) {
 		struct node_room room = { 0 };
@@ -175,6 +186,7 @@ bool cluster_node_is_silent(const struct csi_service *service, const char *node,
 	struct node_room room = { 0 };
 	struct err e = { 0 };
 	bool is_silent = true;
+	char why[64];
 
 	ret_condition->abnormal = true;
 	if (look_at_node(service, node, &room, &e) < 0) {
@@ -183,12 +195,13 @@ bool cluster_node_is_silent(const struct csi_service *service, const char *node,
 						 : e.msg);
 		return true;
 	}
-	if (node_room_is_stale(&room, time(NULL)))
+	if (node_room_is_stale(&room, time(NULL))) {
+		say_since(&room, why, sizeof(why));
 		snprintf(ret_condition->message, sizeof(ret_condition->message),
-			 "node '%.100s', which has the data, says nothing since %.32s", node,
-			 *room.heartbeat ? room.heartbeat : "ever");
-	else
+			 "node '%.100s', which has the data, %s", node, why);
+	} else {
 		is_silent = false;
+	}
 	node_room_done(&room);
 	return is_silent;
 }

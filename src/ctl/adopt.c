@@ -5,10 +5,10 @@
 
 #include "base/cleanup.h"
 #include "ctl/ctl.h"
-#include "ctl/images.h"
 #include "ctl/node.h"
 #include "ctl/passphrase.h"
 #include "ctl/report.h"
+#include "engine/local_images.h"
 
 /* The parameters of the volume: of the store where it knows it, else defaults. */
 static int find_params(const struct ctl *ctl, struct ctl_node *node, const char *id,
@@ -64,8 +64,9 @@ int ctl_volume_adopt(const struct ctl *ctl, char *words[], struct err *e)
 }
 
 /* One that cannot be adopted (another passphrase, no LUKS header) does not stop the others. */
-static void adopt_all(const struct ctl *ctl, struct ctl_node *node, const struct ctl_images *images,
-		      const struct secret *passphrase, struct findings *findings)
+static void adopt_all(const struct ctl *ctl, struct ctl_node *node,
+		      const struct local_images *images, const struct secret *passphrase,
+		      struct findings *findings)
 {
 	struct err e;
 
@@ -88,12 +89,13 @@ int ctl_node_adopt(const struct ctl *ctl, char *words[], struct err *e)
 	const char *folder =
 		ctl->local_path ? ctl->local_path : param_rules[PARAM_LOCAL_PATH].initial;
 	auto_ctl_node struct ctl_node node = CTL_NODE_NONE;
-	auto_ctl_images struct ctl_images images = { 0 };
+	auto_local_images struct local_images images = { 0 };
 	auto_findings struct findings findings = { 0 };
 	auto_secret struct secret *passphrase = NULL;
 
 	(void)words;
-	if (ctl_node_open(ctl, &node, e) < 0 || ctl_images_read(&node, folder, &images, e) < 0 ||
+	if (ctl_node_open(ctl, &node, e) < 0 ||
+	    local_images_read(&node.node, folder, &images, e) < 0 ||
 	    ctl_passphrase(ctl->passphrase_fd, "passphrase", &passphrase, e) < 0)
 		return -1;
 	adopt_all(ctl, &node, &images, passphrase, &findings);

@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "ctl/doctor.h"
-#include "ctl/images.h"
+#include "engine/local_images.h"
 #include "sys/dm.h"
 #include "sys/mountinfo.h"
 
@@ -151,14 +151,14 @@ static void look_at_record(const struct ctl_node *node, const struct volume_reco
 static void look_at_folder(const struct ctl_node *node, const struct doctor_known *known,
 			   const char *local_path, struct findings *findings)
 {
-	auto_ctl_images struct ctl_images images = { 0 };
+	auto_local_images struct local_images images = { 0 };
 	char mapping[VOLUME_NAME_SIZE];
 	struct err e;
 
-	if (ctl_images_read(node, local_path, &images, &e) < 0)
+	if (local_images_read(&node->node, local_path, &images, &e) < 0)
 		findings_add(findings, "volumes", FINDING_WRONG, "", "%s", e.msg);
 	for (size_t i = 0; i < images.count; i++) {
-		const struct ctl_image *image = &images.all[i];
+		const struct local_image *image = &images.all[i];
 
 		volume_mapping_name(image->id, mapping);
 		if (owner_of(known, mapping))

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "ctl/ctl.h"
@@ -87,13 +88,13 @@ int ctl_volume_list(const struct ctl *ctl, char *words[], struct err *e)
 /* When the passphrase was set, and how many days ago. */
 static void key_age(const struct volume_record *record, char ret_text[96])
 {
-	struct tm utc = { 0 };
+	time_t changed;
 
-	if (!strptime(record->key_changed, "%Y-%m-%dT%H:%M:%SZ", &utc)) {
+	if (!clock_parse(record->key_changed, &changed)) {
 		snprintf(ret_text, 96, "set at an unknown time");
 		return;
 	}
-	long days = (long)((time(NULL) - timegm(&utc)) / (24 * 60 * 60));
+	long days = (long)((time(NULL) - changed) / (24 * 60 * 60));
 	snprintf(ret_text, 96, "set %s (%ld day%s ago)%s", record->key_changed, days,
 		 days == 1 ? "" : "s", record->key_changing ? ", being changed" : "");
 }

@@ -13,7 +13,7 @@
 #include "base/lock.h"
 #include "base/parse.h"
 #include "sys/image.h"
-#include "sys/luks.h"
+#include "volume/node_room.h"
 
 #define RECORD_LIMIT (64 << 10)
 
@@ -261,10 +261,6 @@ int local_free_bytes(const struct node *node, const char *local_path, uint64_t *
 		return refuse_path(local_path, -fd, e);
 	if (fstatvfs(fd, &st) < 0)
 		return err_sys(e, errno, "cannot ask for free space in '%s'", local_path);
-
-	uint64_t free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
-	/* The LUKS header, its backup, and a little for the folder and record of the volume. */
-	uint64_t overhead = 2 * LUKS_HEADER_BYTES + (1 << 20);
-	*ret_bytes = free_bytes > overhead ? (free_bytes - overhead) / 4096 * 4096 : 0;
+	*ret_bytes = node_room_of_free((uint64_t)st.f_bavail * st.f_frsize);
 	return 0;
 }

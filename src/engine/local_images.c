@@ -1,5 +1,5 @@
 /* The images in a folder of volumes. */
-#include "ctl/images.h"
+#include "engine/local_images.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,7 +23,7 @@ static bool is_there(int fd, const char *folder, const char *name)
 	return fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static void add(struct ctl_images *images, int fd, const char *id)
+static void add(struct local_images *images, int fd, const char *id)
 {
 	char name[VOLUME_NAME_SIZE];
 	struct err ignored;
@@ -34,25 +34,25 @@ static void add(struct ctl_images *images, int fd, const char *id)
 	if (!is_there(fd, id, name))
 		return;
 	images->all = xrealloc(images->all, (images->count + 1) * sizeof(*images->all));
-	struct ctl_image *image = &images->all[images->count++];
+	struct local_image *image = &images->all[images->count++];
 	snprintf(image->id, sizeof(image->id), "%s", id);
 	image->has_record = is_there(fd, id, VOLUME_RECORD_NAME);
 }
 
 static int by_id(const void *a, const void *b)
 {
-	return strcmp(((const struct ctl_image *)a)->id, ((const struct ctl_image *)b)->id);
+	return strcmp(((const struct local_image *)a)->id, ((const struct local_image *)b)->id);
 }
 
-int ctl_images_read(const struct ctl_node *node, const char *local_path,
-		    struct ctl_images *ret_images, struct err *e)
+int local_images_read(const struct node *node, const char *local_path,
+		      struct local_images *ret_images, struct err *e)
 {
-	auto_close int root = open(node->node.host_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_close int root = open(node->host_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int fd = root < 0 ? -errno
 			  : fd_open_beneath(root, local_path + 1, O_RDONLY | O_DIRECTORY, 0);
 	auto_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
-	*ret_images = (struct ctl_images){ 0 };
+	*ret_images = (struct local_images){ 0 };
 	if (fd == -ENOENT)
 		return 0;
 	if (!dir)
@@ -64,7 +64,7 @@ int ctl_images_read(const struct ctl_node *node, const char *local_path,
 	return 0;
 }
 
-void ctl_images_done(struct ctl_images *images)
+void local_images_done(struct local_images *images)
 {
 	free(images->all);
 }
