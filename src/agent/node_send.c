@@ -21,10 +21,11 @@ int node_report_send(struct kube_client *client, const struct node_room *room, s
 		/* An apply makes the object: it is the kind that is not there. */
 		if (e->code != ERR_NOT_FOUND)
 			return -1;
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "the cluster does not know the kind " NODE_ROOM_KIND
-			       ": run 'kubectl apply -f' on the CRDs of this version, "
-			       "deploy/00-crds.yaml (helm does not install them on upgrade)");
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"the cluster does not know the kind LUKSNode: run 'kubectl apply -f' on "
+			"the CRDs of this version, deploy/00-crds.yaml (helm does not "
+			"install them on upgrade)");
 	}
 	json_object_del(object, "spec");
 	json_object_set_new(object, "status", node_room_status(room, before));

@@ -1,8 +1,11 @@
 /* agent/node_report: what is found on this machine. */
 #include "agent/node_report.h"
 
+#include <linux/mount.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "base/macros.h"
@@ -185,12 +188,56 @@ static void file_systems_are_what_the_kernel_says(void **state)
 	world_close(&w);
 }
 
+static bool is_reported(struct world *w, const char *place)
+{
+	auto_node_room struct node_room room = { 0 };
+	bool found = false;
+
+	look(w, &room);
+	for (size_t i = 0; i < room.filesystem_count; i++)
+		found = found || strcmp(room.filesystems[i].mount_point, place) == 0;
+	return found;
+}
+
+/* <sys/mount.h> is one of ours. */
+static void mount_here(const char *source, const char *target, const char *type, unsigned flags)
+{
+	assert_int_equal(syscall(SYS_mount, source, target, type, flags, NULL), 0);
+}
+
+/* In mounts of its own, as root: a bind of a folder is a file system like any other. */
+static void a_mount_that_is_hidden_is_not_reported(void **state)
+{
+	struct world w;
+	char below[80];
+
+	(void)state;
+	world_open(&w);
+	w.node.allow_count = 0;
+	snprintf(below, sizeof(below), "%s/below", w.images.path);
+	assert_int_equal(mkdir(below, 0700), 0);
+	assert_int_equal(unshare(CLONE_NEWNS), 0);
+	mount_here("none", "/", NULL, MS_REC | MS_PRIVATE);
+	mount_here(below, below, NULL, MS_BIND);
+	bool is_disk = is_reported(&w, "/");
+	assert_int_equal(is_reported(&w, below), is_disk);
+	mount_here("none", w.images.path, "tmpfs", 0);
+	assert_false(is_reported(&w, below));
+	/* Its folder is there again, of another file system. */
+	assert_int_equal(mkdir(below, 0700), 0);
+	assert_false(is_reported(&w, below));
+	assert_int_equal(syscall(SYS_umount2, w.images.path, 0), 0);
+	assert_int_equal(syscall(SYS_umount2, below, 0), 0);
+	world_close(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(volumes_of_this_node_are_counted),
 		cmocka_unit_test(images_without_a_record_are_told),
 		cmocka_unit_test(file_systems_are_what_the_kernel_says),
+		cmocka_unit_test(a_mount_that_is_hidden_is_not_reported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
