@@ -171,8 +171,8 @@ static void strange_objects_are_empty(void **state)
 	static const char *const texts[] = {
 		"{}",
 		"{\"metadata\": 1, \"status\": []}",
-		"{\"status\": {\"heartbeat\": 7, \"volumes\": \"x\", \"allowedPaths\": {}, "
-		"\"unknownVolumes\": [1], \"filesystems\": [1, {}, {\"type\": \"xfs\"}]}}",
+		("{\"status\": {\"heartbeat\": 7, \"volumes\": \"x\", \"allowedPaths\": {}, "
+		 "\"unknownVolumes\": [1], \"filesystems\": [1, {}, {\"type\": \"xfs\"}]}}"),
 		"{\"status\": {\"heartbeat\": \"2026-11-23 12:00\", \"volumes\": -4}}",
 	};
 
