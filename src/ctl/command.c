@@ -57,6 +57,8 @@ const struct ctl_option ctl_options[] = {
 	  "of release: the lost node; default: the one that had the volume last" },
 	{ "--accept-loss", CTL_FLAG, PLACE(accept_loss), NULL,
 	  "of release: the node will never come back, and what it had is given up" },
+	{ "--node-is-gone", CTL_FLAG, PLACE(node_is_gone), NULL,
+	  "of forget, in a cluster: its node will never come back, and left the cluster" },
 	{ "--local-path", CTL_PATH, PLACE(local_path), "DIR",
 	  "where a volume lies that the store does not know "
 	  "(/opt/local-path-provisioner)" },

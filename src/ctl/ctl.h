@@ -26,6 +26,7 @@ struct ctl {
 	enum { CTL_TABLE, CTL_JSON, CTL_NAME } output;
 	const char *of_node;	/* of release; NULL: the record's */
 	bool accept_loss, wait; /* of release, of drain */
+	bool node_is_gone;	/* of forget */
 };
 
 /* One command: `words` are what follows its name, as many as its table says. Returns an exit

@@ -2,10 +2,12 @@
 import json
 import os
 import shutil
+import subprocess
 import time
 
 import csi_pb2 as csi
 import pytest
+from conftest import built
 from driver import until
 from objects import look, objects, refused
 
@@ -89,6 +91,13 @@ def test_what_a_node_cannot_make_is_explained_and_taken_back(kinds, start):
 NODE = '{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}'
 
 
+def lcw(cluster, *words, status=0):
+    done = subprocess.run([built("lcw"), *words], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "KUBECONFIG": str(cluster.kubeconfig)})
+    assert done.returncode == status, done.stderr
+    return done.stdout + done.stderr
+
+
 def delete_within(controller, name, seconds):
     controller.controller.DeleteVolume(csi.DeleteVolumeRequest(volume_id=name), timeout=seconds)
 
@@ -114,7 +123,15 @@ def test_a_node_that_is_away_is_waited_for(kinds, start):
     with refused("FAILED_PRECONDITION", "no longer in the cluster"):
         controller.controller.CreateVolume(request_of("pvc-2", "a"), timeout=5)
     assert objects(kinds, "luksvolumes") == ["pvc-1"]
+    kinds.kubectl("create", "-f", "-", given=NODE)
+    assert "kubectl delete node a" in lcw(kinds, "volume", "forget", "pvc-1", "--node-is-gone", status=1)
+    kinds.kubectl("delete", "node", "a")
+    assert "forgotten" in lcw(kinds, "volume", "forget", "pvc-1", "--node-is-gone")
+    controller.delete("pvc-1")
+    # Should it come back all the same, its data are known again, and deleted as they should be.
     node.start()
+    until("the volume is known again", lambda: look(kinds, "luksvolume", "pvc-1"), 20)
+    kinds.kubectl("delete", "luksvolume", "pvc-1", "--wait=false")
     until("the node deletes it", lambda: look(kinds, "luksvolume", "pvc-1") is None, 20)
     assert not os.path.exists(node.image("pvc-1"))
     controller.delete("pvc-1")
@@ -157,9 +174,15 @@ def test_data_that_are_gone_are_never_made_anew(kinds, start):
     assert not os.path.exists(f"{node.base}/host/data/pvc-1")
     with refused("FAILED_PRECONDITION", "cannot be found"):
         controller.delete("pvc-1")
+    lost = [f"--{key}={node.base}/{value}" for key, value in (("state-dir", "state"), ("run-dir", "run"), ("host-root", "host"))]
+    assert "is forgotten" in lcw(kinds, "volume", "forget", "pvc-1", "--node-id=a", *lost)
+    assert look(kinds, "luksvolume", "pvc-1") is None
+    # Its disk was not lost after all: what lies there is told, and neither used nor removed.
     os.rename(f"{node.base}/host/away", f"{node.base}/host/data")
-    until("it is deleted when its disk is back", lambda: look(kinds, "luksvolume", "pvc-1") is None, 70)
-    assert os.listdir(f"{node.base}/host/data") == []
+    node.restart()
+    controller.create_on("pvc-2", "a")
+    until("the image is told", lambda: look(kinds, "luksnode", "a")["status"]["unknownVolumes"] == ["/data/pvc-1"], 20)
+    assert os.path.exists(node.image("pvc-1"))
 
 
 @pytest.mark.parametrize("change", [
