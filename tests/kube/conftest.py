@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+LUKSVOLUMES = "/apis/lukscryptwalker.csi.k8s.io/v1alpha1/luksvolumes"
 REPO = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "tests/support"))
 from cluster import Cluster  # noqa: E402
@@ -242,6 +243,7 @@ def start(kinds, folder):
         assert "ERROR: AddressSanitizer" not in one.read_log()
     for shared in folders:
         shared.__exit__(None, None, None)
+    kinds.kubectl("delete", "--raw", LUKSVOLUMES)  # all at once
     for name in objects(kinds, "luksvolumes"):
         kinds.kubectl("patch", "luksvolume", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
-    kinds.kubectl("delete", "luksvolumes,luksnodes", "--all")
+    kinds.kubectl("delete", "luksnodes", "--all")
