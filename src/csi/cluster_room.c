@@ -205,3 +205,11 @@ bool cluster_node_is_silent(const struct csi_service *service, const char *node,
 	node_room_done(&room);
 	return is_silent;
 }
+
+bool cluster_node_is_gone(const struct csi_service *service, const char *node)
+{
+	auto_free char *path = kube_path("/api/v1/nodes", node, NULL, NULL);
+	struct err e = { 0 };
+
+	return kube_get(service->kube, path, NULL, &e) < 0 && e.code == ERR_NOT_FOUND;
+}

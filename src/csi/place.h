@@ -68,4 +68,7 @@ int cluster_room(const struct csi_service *service, const struct params *params,
 bool cluster_node_is_silent(const struct csi_service *service, const char *node,
 			    struct condition *ret_condition);
 
+/* Whether Kubernetes knows no node of that name (any more); false when it cannot be asked. */
+bool cluster_node_is_gone(const struct csi_service *service, const char *node);
+
 #endif

@@ -77,10 +77,8 @@ static enum end say_late(const struct csi_service *service, const struct luksvol
 			 struct err *e)
 {
 	const char *node = v->record.node;
-	auto_free char *path = kube_path("/api/v1/nodes", node, NULL, NULL);
-	struct err why = { 0 };
 
-	if (kube_get(service->kube, path, NULL, &why) < 0 && why.code == ERR_NOT_FOUND) {
+	if (cluster_node_is_gone(service, node)) {
 		err_set(e, ERR_FAILED_PRECONDITION,
 			"node '%s', which has the data of volume '%s', is no longer in the "
 			"cluster: bring it back, or, if its disk is lost for ever, run `lcw volume "

@@ -4,6 +4,7 @@
 
 #include "base/lock.h"
 #include "base/log.h"
+#include "csi/place.h"
 #include "csi/s3.h"
 #include "volume/s3_layout.h"
 
@@ -146,7 +147,10 @@ int csi_s3_delete(const struct rpc_call *call, struct volume_record *record, str
 {
 	struct csi_service *service = call->service;
 
-	if (*record->node)
+	/* A node that left the cluster cannot write any more. */
+	bool is_lost = *record->node && service->kube &&
+		       cluster_node_is_gone(service, record->node);
+	if (*record->node && !is_lost)
 		return err_set(
 			e, ERR_FAILED_PRECONDITION,
 			"volume '%s' is staged on node '%s': it cannot be deleted before it "

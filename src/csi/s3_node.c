@@ -1,42 +1,63 @@
 /* The Node service's calls for volumes in S3. */
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "csi/local.h"
 #include "csi/reply.h"
 #include "csi/request.h"
 #include "csi/s3.h"
 #include "csi/size.h"
+#include "store/store_kube.h"
 
 /* A node whose store does not know the volume cannot know its size either. */
 #define UNKNOWN_BYTES (1ull << 50)
 
 typedef Csi__V1__NodeStageVolumeRequest StageRequest;
 
-/* The record: the store's, or one made from what CreateVolume froze into the volume context. */
-static int find_record(const StageRequest *request, const struct csi_service *service,
-		       struct volume_record *ret_known, struct volume_record *ret_record,
-		       struct err *e)
+/* What CreateVolume froze into the volume context is enough to stage, but for the size. */
+static int record_of_context(const StageRequest *request, struct volume_record *ret_record,
+			     struct err *e)
 {
 	auto_free struct text_pair *pairs = NULL;
-	time_t now = time(NULL);
-	struct tm utc;
 	size_t count;
 
-	if (store_get(service->store, request->volume_id, ret_known, e) == 0) {
-		volume_record_copy(ret_known, ret_record);
-		return 0;
-	}
-	if (e->code != ERR_NOT_FOUND ||
-	    request_pairs((void *const *)request->volume_context, request->n_volume_context, &pairs,
+	if (request_pairs((void *const *)request->volume_context, request->n_volume_context, &pairs,
 			  &count, e) < 0 ||
 	    params_parse(pairs, count, &ret_record->params, e) < 0)
 		return -1;
 	strncpy(ret_record->id, request->volume_id, sizeof(ret_record->id) - 1);
 	strncpy(ret_record->name, request->volume_id, sizeof(ret_record->name) - 1);
 	ret_record->capacity_bytes = UNKNOWN_BYTES;
-	gmtime_r(&now, &utc);
-	strftime(ret_record->created, sizeof(ret_record->created), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	clock_utc_text(ret_record->created);
+	return 0;
+}
+
+/* Where the cluster answers it knows better: the size, and whether the volume was ever staged. */
+static void ask_cluster(const struct csi_service *service, struct volume_record *record)
+{
+	struct luksvolume volume = { 0 };
+	struct err e = { 0 };
+
+	if (!service->kube || store_kube_look(service->kube, record->id, &volume, &e) < 0)
+		return;
+	record->capacity_bytes = volume.record.capacity_bytes;
+	if (volume.record.state == VOLUME_FORMATTED)
+		record->state = VOLUME_FORMATTED;
+	memcpy(record->name, volume.record.name, sizeof(record->name));
+	memcpy(record->claim, volume.record.claim, sizeof(record->claim));
+	memcpy(record->created, volume.record.created, sizeof(record->created));
+	volume_record_done(&volume.record);
+}
+
+static int find_record(const StageRequest *request, const struct csi_service *service,
+		       struct volume_record *ret_known, struct volume_record *ret_record,
+		       struct err *e)
+{
+	if (store_get(service->store, request->volume_id, ret_known, e) == 0)
+		volume_record_copy(ret_known, ret_record);
+	else if (e->code != ERR_NOT_FOUND || record_of_context(request, ret_record, e) < 0)
+		return -1;
+	ask_cluster(service, ret_record);
 	return 0;
 }
 

@@ -25,7 +25,8 @@ struct http_stream {
 	struct socket_watch sockets[WATCHES];
 	struct reactor_timer *timer;
 	bool is_running;
-	char *body; /* of a reply that is not 200 */
+	bool is_acting, is_closed; /* libcurl runs: what it works on is freed when it has ended */
+	char *body;		   /* of a reply that is not 200 */
 	size_t size;
 };
 
@@ -35,14 +36,15 @@ static size_t on_bytes(char *bytes, size_t one, size_t size, void *data)
 	struct http_reply head = { 0 };
 
 	(void)one;
+	if (s->is_closed)
+		return 0;
 	http_transfer_head(&s->transfer, s->library, &head);
 	if (head.status == 200)
 		return s->events.part(s->events.data, bytes, size) ? size : 0;
-	if (size > BODY_LIMIT - s->size)
-		return 0;
-	s->body = xrealloc(s->body, s->size + size + 1);
-	memcpy(s->body + s->size, bytes, size);
-	s->size += size;
+	size_t room = BODY_LIMIT - s->size, kept = size < room ? size : room;
+	s->body = xrealloc(s->body, s->size + kept + 1);
+	memcpy(s->body + s->size, bytes, kept);
+	s->size += kept;
 	s->body[s->size] = '\0';
 	return size;
 }
@@ -55,8 +57,8 @@ static void check_end(struct http_stream *s)
 	struct err e = { 0 };
 	int left;
 
-	for (CURLMsg *message;
-	     s->is_running && (message = l->curl_multi_info_read(s->multi, &left));) {
+	for (CURLMsg *message; s->is_running && !s->is_closed &&
+			       (message = l->curl_multi_info_read(s->multi, &left));) {
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		CURLcode code = message->data.result;
@@ -78,8 +80,12 @@ static void act(struct http_stream *s, curl_socket_t fd, int what)
 {
 	int running;
 
+	s->is_acting = true;
 	s->library->curl_multi_socket_action(s->multi, fd, what, &running);
 	check_end(s);
+	s->is_acting = false;
+	if (s->is_closed)
+		http_stream_close(s);
 }
 
 static void on_socket(void *data, uint32_t events)
@@ -202,6 +208,9 @@ int http_stream_begin(struct http_stream *s, const struct http_request *request,
 void http_stream_close(struct http_stream *s)
 {
 	if (!s)
+		return;
+	s->is_closed = true;
+	if (s->is_acting)
 		return;
 	if (s->is_running) {
 		s->library->curl_multi_remove_handle(s->multi, s->transfer.easy);

@@ -216,7 +216,12 @@ int luksvolume_parse(const json_t *object, struct luksvolume *ret_volume, struct
 		json_string_value(json_object_get(json_object_get(object, "metadata"), "name"));
 	struct luksvolume volume = { 0 };
 	const char *bad = take_spec(json_object_get(object, "spec"), &volume);
+	char expected[LUKSVOLUME_NAME_SIZE];
 
+	/* One made by hand may not speak for another volume. */
+	luksvolume_name(volume.record.id, expected);
+	if (!bad && (!name || strcmp(name, expected) != 0))
+		bad = "spec.volumeID";
 	if (bad) {
 		volume_record_done(&volume.record);
 		return err_set(e, ERR_FAILED_PRECONDITION,

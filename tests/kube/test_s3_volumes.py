@@ -67,8 +67,11 @@ def test_the_life_of_a_volume(cluster, server, keys, mounter):
     with open(f"{path}/a", "w", encoding="utf-8") as out:
         out.write("a text for S3")
     until("the cluster knows who has it", lambda: "a" in look(cluster, "luksvolume", "pvc-1")["status"].get("nodes", {}), 10)
+    cluster.kubectl("create", "-f", "-", given='{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}')
     with refused("FAILED_PRECONDITION", "node 'a'"):
         controller.delete("pvc-1")
+    cluster.kubectl("delete", "node", "a")
+    assert node.stats("pvc-1", path).usage[0].total == 1 << 30
     node.unpublish("pvc-1")
     node.unstage("pvc-1")
     until("the cluster knows that nobody has it", lambda: not look(cluster, "luksvolume", "pvc-1")["status"].get("nodes"), 10)
