@@ -47,6 +47,7 @@ def test_a_thousand_volumes_cost_little(kinds, start):
 
 def test_an_api_server_that_is_stopped_under_load(kinds, start):
     """Nothing is lost and nothing is made twice, when calls are repeated as external-provisioner does."""
+    kinds.apply('{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}')
     controller, node = start("a")
     made, end = [], threading.Event()
 
@@ -70,7 +71,7 @@ def test_an_api_server_that_is_stopped_under_load(kinds, start):
     assert node.probe() and controller.probe()
     before = len(made)
     kinds.start_api()
-    until("the load goes on", lambda: len(made) >= before + 5, 90)
+    until("the load goes on", lambda: len(made) >= before + 5, 80)
     end.set()
     worker.join(60)
     known = sorted(objects(kinds, "luksvolumes"))
@@ -79,6 +80,7 @@ def test_an_api_server_that_is_stopped_under_load(kinds, start):
     for name in known:
         controller.delete(name)
     assert objects(kinds, "luksvolumes") == [] and os.listdir(f"{node.base}/host/data") == []
+    kinds.kubectl("delete", "node", "a")
 
 
 def test_conflicts_are_written_again(kinds, start):
