@@ -43,6 +43,12 @@ char *kube_path(const char *resource, const char *name, const char *subresource,
 /* "KEY=VALUE" with the value percent-encoded. Owned by the caller. */
 char *kube_query(const char *key, const char *value);
 
+/* A page of a list (`next` is NULL for the first one), and a watch from `version` on. `query` may
+ * be NULL. Owned by the caller. */
+char *kube_page_path(const char *resource, const char *query, int limit, const char *next);
+char *kube_watch_path(const char *resource, const char *query, const char *version,
+		      int64_t seconds);
+
 /* NOT_FOUND when it does not exist. Release *ret_object with json_decref(). */
 int kube_get(struct kube_client *client, const char *path, json_t **ret_object,
 	     struct err *e) MUST_CHECK;

@@ -48,7 +48,8 @@ int http_do(struct http *http, const struct http_request *request, struct http_r
 struct http_stream;
 
 struct http_stream_events {
-	/* A part of the body of a reply with status 200. False breaks the request off. */
+	/* A part of the body of a reply with status 200. False breaks the request off, which is
+	 * then told as an error. */
 	bool (*part)(void *data, const char *bytes, size_t size);
 	/*
 	 * The last thing told of a request. A reply with another status has its body here (the
@@ -58,7 +59,7 @@ struct http_stream_events {
 	void *data;
 };
 
-/* As http_open(); events are copied. From inside them no function of the stream may be called. */
+/* As http_open(); events are copied. `end` may begin the next request, `part` may not. */
 struct http_stream *http_stream_open(struct reactor *reactor, const struct kube_config *config,
 				     const struct http_stream_events *events, struct err *e);
 
@@ -66,7 +67,7 @@ struct http_stream *http_stream_open(struct reactor *reactor, const struct kube_
 int http_stream_begin(struct http_stream *stream, const struct http_request *request,
 		      struct err *e) MUST_CHECK;
 
-/* Breaks off what runs, untold. NULL is fine. */
+/* Breaks off what runs, untold; also from inside an event. NULL is fine. */
 void http_stream_close(struct http_stream *stream);
 
 #endif

@@ -68,7 +68,7 @@ static void set_limits(const struct http_transfer *t, const struct http_library 
 	l->curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
 	l->curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 	l->curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-	/* A server that is gone without a word is noticed after about 50 s. */
+	/* A server that is gone without a word is noticed after about two minutes. */
 	l->curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	l->curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_IDLE_S);
 	l->curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_INTERVAL_S);

@@ -43,13 +43,20 @@ char *kube_path(const char *resource, const char *name, const char *subresource,
 			 query ? query : "");
 }
 
-/* The path of a page; `next` is NULL for the first one. */
-static char *page_path(const char *resource, const char *query, const char *next)
+char *kube_page_path(const char *resource, const char *query, int limit, const char *next)
 {
 	auto_free char *from = kube_query("continue", next ? next : "");
 
-	return xasprintf("%s?limit=%d%s%s%s%s", resource, PAGE, query ? "&" : "",
+	return xasprintf("%s?limit=%d%s%s%s%s", resource, limit, query ? "&" : "",
 			 query ? query : "", next ? "&" : "", next ? from : "");
+}
+
+char *kube_watch_path(const char *resource, const char *query, const char *version, int64_t seconds)
+{
+	auto_free char *from = kube_query("resourceVersion", version);
+
+	return xasprintf("%s?watch=true&allowWatchBookmarks=true&timeoutSeconds=%lld&%s%s%s",
+			 resource, (long long)seconds, from, query ? "&" : "", query ? query : "");
 }
 
 int kube_list(struct kube_client *client, const char *resource, const char *query,
@@ -59,7 +66,7 @@ int kube_list(struct kube_client *client, const char *resource, const char *quer
 	auto_free char *next = NULL;
 
 	do {
-		auto_free char *path = page_path(resource, query, next);
+		auto_free char *path = kube_page_path(resource, query, PAGE, next);
 		auto_json json_t *page = NULL;
 		json_t *object;
 		size_t at;

@@ -3,18 +3,22 @@
 import json
 import os
 import pathlib
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "tests/support"))
+import kernel  # noqa: E402
 from cluster import Cluster  # noqa: E402
 
 
@@ -203,3 +207,78 @@ def fake():
     one = Fake()
     yield one
     one.close()
+
+
+class Watch:
+    """kubewatch; its lines and its log grow in files."""
+
+    def __init__(self, folder, kubeconfig, resource, seconds=300, query="", freed_in=None):
+        self.out, self.err = folder / "out", folder / "err"
+        with open(self.out, "wb") as out, open(self.err, "wb") as err:
+            self.process = subprocess.Popen(
+                [built("tests/kube/kubewatch"), kubeconfig, resource, str(seconds), query,
+                 *([freed_in] if freed_in else [])],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+
+    def lines(self):
+        return self.out.read_text().splitlines()
+
+    def log(self):
+        return self.err.read_text()
+
+    def wait(self, condition, seconds=30):
+        end = time.monotonic() + seconds
+        while not condition(self.lines()):
+            assert self.process.poll() is None, self.log()
+            assert time.monotonic() < end, f"{self.lines()[-20:]}\n{self.log()}"
+            time.sleep(0.05)
+
+    def sees(self, *wanted, seconds=30):
+        """Lines that begin with these words come, in this order."""
+        def found(lines):
+            rest = iter(lines)
+            return all(any(line.startswith(word) for line in rest) for word in wanted)
+        self.wait(found, seconds)
+
+    def logs(self, text, seconds=30):
+        self.wait(lambda lines: text in self.log(), seconds)
+
+    def fails(self, times, seconds=60):
+        """Another so many tries have failed."""
+        before = self.log().count("still cannot follow")
+        self.wait(lambda lines: self.log().count("still cannot follow") >= before + times, seconds)
+
+    def descriptors(self):
+        return kernel.descriptors(self.process.pid)
+
+    def cpu_s(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
+            words = stat.read().rsplit(")", 1)[1].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(20) == 0, self.log()
+        assert "Sanitizer" not in self.log() and "runtime error" not in self.log(), self.log()
+
+
+@pytest.fixture
+def watch(folder):
+    made = []
+
+    def start(*arguments, **options):
+        place = folder / str(len(made))
+        place.mkdir()
+        made.append(Watch(place, *arguments, **options))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def namespace(cluster, request):
+    name = re.sub("[^a-z0-9]", "-", request.node.name)[:50].strip("-")
+    cluster.kubectl("create", "namespace", name)
+    return name
