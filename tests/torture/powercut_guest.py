@@ -83,14 +83,16 @@ class Guest:
         self.journal.say("created", name, size=SIZES[fs])
 
     def stage(self, name):
-        fs = self.journal.volumes[name]["fs"]
-        if self.journal.volumes[name].get("size", 0) > SIZES[fs]:
-            # CreateVolume with the first size would be refused now; the context is all that counts.
+        facts = self.journal.volumes[name]
+        fs = facts["fs"]
+        if max(facts.get("size", 0), facts["wanted"]) > SIZES[fs]:
+            # CreateVolume with the first size is refused from the moment that more was asked for,
+            # whether the answer came before the cut or not; the context is all that counts.
             volume = csi.Volume(volume_id=name, volume_context={"local-path": self.driver.data})
         else:
             volume = self.volume(name)
         self.driver.stage(volume, mount_capability(fs))
-        if not self.journal.volumes[name]["uuid"]:
+        if not facts["uuid"]:
             self.journal.say("staged", name, uuid=kernel.luks_uuid(self.driver.image(name)))
 
     def log_of(self, name):

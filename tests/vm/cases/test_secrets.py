@@ -5,7 +5,7 @@ import threading
 
 import kernel
 import pytest
-from driver import until
+from driver import Driver, until
 
 MARKER = "m4rk3r-" + "Zq7Lw2Xv9Tb4" * 2
 
@@ -116,12 +116,27 @@ def walk(base):
             yield os.path.join(folder, name)
 
 
-def test_u24_no_core_dump_and_no_debugger(driver):
+class OtherGroup(Driver):
+    """A driver of another group than root's, to which a dumpable process would belong in /proc."""
+
+    def command(self):
+        return ["setpriv", "--regid=1", "--clear-groups", *super().command()]
+
+
+@pytest.fixture
+def other_group(driver):
+    one = OtherGroup(f"{driver.base}/other", driver.binary).start()
+    yield one
+    assert one.stop() == 0
+
+
+def test_u24_no_core_dump_and_no_debugger(other_group):
+    driver = other_group
+    assert kernel.status(driver.process.pid, "Gid").split()[1] == "1"
     limits = read(f"/proc/{driver.process.pid}/limits").decode()
     assert re.search(r"Max core file size\s+0\s+0\s", limits)
-    # Not dumpable: what belongs to the process in /proc belongs to root, not to its user.
-    auxv = os.stat(f"/proc/{driver.process.pid}/environ")
-    assert auxv.st_uid == 0
+    # Not dumpable: what belongs to the process in /proc belongs to root, not to its group.
+    assert os.stat(f"/proc/{driver.process.pid}/environ").st_gid == 0
     assert int(kernel.status(driver.process.pid, "VmLck").split()[0]) > 0
 
 
