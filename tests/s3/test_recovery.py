@@ -104,6 +104,18 @@ def test_every_published_path_is_bound_anew(driver, server, volume):
     driver.unstage("pvc-1")
 
 
+def test_the_layers_of_many_recoveries_are_taken_away(driver, server, volume):
+    """Each recovery puts one mount on top of the published path."""
+    driver.stage(volume, secrets=server.secrets())
+    target = driver.publish(volume)
+    for _ in range(40):
+        kernel.run("mount", "--bind", driver.staging("pvc-1"), target)
+    assert len(layers(target)) == 41
+    driver.unpublish("pvc-1")
+    assert not layers(target) and not os.path.exists(target)
+    driver.unstage("pvc-1")
+
+
 def test_a_recovery_that_was_broken_off_is_finished(driver, server, volume):
     """The worker died when rclone served again and the published path was not bound yet."""
     driver.stage(volume, secrets=server.secrets())
