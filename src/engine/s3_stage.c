@@ -66,12 +66,19 @@ static int look_at_mount(struct staging *s, bool *ret_served, struct err *e)
 	if (s3_child_look_settled(s->node, s->id, &child, e) < 0)
 		return -1;
 	bool draining = mount && s->writer && mount_has_option(mount->super_options, "ro");
-	if (mount && child.alive && !draining) {
+	if (mount && child.alive && !draining && (child.starting || !child.answers))
+		return err_set(e, ERR_ABORTED,
+			       "the rclone of volume '%s' %s: the mount is ready when it answers",
+			       s->id,
+			       child.starting ? "is still starting" : "runs and does not answer");
+	/* A call that died before it saw that rclone goes without its cache left one that does. */
+	bool cached = child.queue_known || !s3_cache_is_used(s->request->record);
+	if (mount && child.alive && !draining && cached) {
 		*ret_served = true;
 		return 0;
 	}
 	/* An unstage was broken off: what it mounted is not what a pod should have. */
-	if (mount && child.alive)
+	if (mount && child.alive && draining)
 		return mount_remove(s->target.path, e) < 0 ? -1 : s3_child_wait(s->node, s->id, e);
 	if (child.alive && s3_child_kill(s->node, s->id, e) < 0)
 		return -1;

@@ -116,6 +116,21 @@ def test_the_layers_of_many_recoveries_are_taken_away(driver, server, volume):
     driver.unstage("pvc-1")
 
 
+def test_an_rclone_that_does_not_answer_is_not_called_staged(driver, server, volume, refused):
+    """As one that is still starting: a pod on it would hang."""
+    driver.stage(volume, secrets=server.secrets())
+    victim, = rclones(driver)
+    os.kill(victim, signal.SIGSTOP)
+    try:
+        with refused("ABORTED", "does not answer"):
+            driver.stage(volume, secrets=server.secrets())
+    finally:
+        os.kill(victim, signal.SIGCONT)
+    driver.stage(volume, secrets=server.secrets())
+    assert rclones(driver) == [victim]
+    driver.unstage("pvc-1")
+
+
 def test_a_recovery_that_was_broken_off_is_finished(driver, server, volume):
     """The worker died when rclone served again and the published path was not bound yet."""
     driver.stage(volume, secrets=server.secrets())
