@@ -120,10 +120,15 @@ def test_an_rclone_that_does_not_answer_is_not_called_staged(driver, server, vol
     """As one that is still starting: a pod on it would hang."""
     driver.stage(volume, secrets=server.secrets())
     victim, = rclones(driver)
+    staging = driver.staging("pvc-1")  # which looks at it
     os.kill(victim, signal.SIGSTOP)
     try:
+        time.sleep(1.5)  # what the kernel knows of the mount's root is forgotten
         with refused("ABORTED", "does not answer"):
-            driver.stage(volume, secrets=server.secrets())
+            driver.stage(volume, secrets=server.secrets(), path=staging, timeout=30)
+        # Nor is a worker lost in its mount by somebody who asks for the usage.
+        assert driver.stats("pvc-1", staging, timeout=30).usage[0].total == 1 << 30
+        assert "does not answer" in condition(driver, "pvc-1").message
     finally:
         os.kill(victim, signal.SIGCONT)
     driver.stage(volume, secrets=server.secrets())
