@@ -138,6 +138,7 @@ int s3_child_start(const struct node *node, const struct s3_child_wish *wish, st
 	__attribute__((cleanup(flags_done))) struct flags flags = { 0 };
 	const struct params *params = &wish->record->params;
 	const struct mounter mounter = mounter_of(node);
+	uint64_t memory_limit = 0;
 
 	add_parameters(&flags, params);
 	add(&flags, xasprintf("--vfs-write-back=%s",
@@ -150,11 +151,13 @@ int s3_child_start(const struct node *node, const struct s3_child_wish *wish, st
 		add(&flags, xasprintf("--cache-dir=%s", wish->cache_path));
 	if (wish->read_only)
 		add(&flags, xstrdup("--read-only"));
+	parse_size(params->value[PARAM_RCLONE_MEMORY_LIMIT], &memory_limit);
 	const struct mounter_start start = {
 		.id = wish->record->id,
 		.flags = (const char *const *)flags.list,
 		.fuse_fd = wish->fuse_fd,
 		.config_fd = wish->bucket->tool.config_fd,
+		.memory_limit = memory_limit,
 		.patience_ms = patience_for(wish->dirty),
 	};
 	if (mounter_start(&mounter, &start, e) < 0)

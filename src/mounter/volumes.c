@@ -189,6 +189,13 @@ static int64_t patience_of(const json_t *question)
 	return ms < PATIENCE_MIN_MS ? PATIENCE_MIN_MS : ms > PATIENCE_MAX_MS ? PATIENCE_MAX_MS : ms;
 }
 
+static uint64_t memory_limit_of(const json_t *question)
+{
+	json_int_t bytes = json_integer_value(json_object_get(question, "memoryLimit"));
+
+	return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
 static void start(struct volumes *volumes, const char *id, struct packet *question, int fd_take)
 {
 	const char *flags[FLAGS_MAX + 1];
@@ -215,6 +222,7 @@ static void start(struct volumes *volumes, const char *id, struct packet *questi
 		.flags = flags,
 		.fuse_fd = question->fds[0],
 		.config_fd = mounted->config_fd,
+		.memory_limit = memory_limit_of(question->json),
 		.observer = { on_ready, on_ended, mounted },
 	};
 	mounted->child = child_start(volumes->reactor, &plan, &e);

@@ -75,7 +75,7 @@ static int spawn_mounter(const struct mounter *mounter, const char *socket_path,
 	auto_free char *rclone = xasprintf("--rclone=%s", mounter->rclone);
 	const char *const argv[] = { "/proc/self/exe", "mounter",	   run_dir, endpoint,
 				     rclone,	       "--exit-when-idle", NULL };
-	rclone_environment_fill(environment, NULL);
+	rclone_environment_fill(environment, NULL, 0);
 	const struct spawn spawn = { .argv = argv,
 				     .environment = (const char *const *)environment,
 				     .errors_fd = -1,
@@ -175,6 +175,7 @@ int mounter_start(const struct mounter *mounter, const struct mounter_start *sta
 	json_object_set_new(json, "operation", json_string("start"));
 	json_object_set_new(json, "volume", json_string(start->id));
 	json_object_set_new(json, "flags", flags);
+	json_object_set_new(json, "memoryLimit", json_integer((json_int_t)start->memory_limit));
 	json_object_set_new(json, "patienceMs", json_integer(start->patience_ms));
 	const struct packet question = { .json = json,
 					 .fds = { start->fuse_fd, start->config_fd } };

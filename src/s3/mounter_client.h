@@ -27,6 +27,7 @@ struct mounter_start {
 	const char *id;
 	const char *const *flags; /* of `rclone mount2`, NULL-terminated */
 	int fuse_fd, config_fd;	  /* borrowed; the mounter keeps the second one */
+	uint64_t memory_limit;	  /* bytes that rclone's heap tries to stay below */
 	int64_t patience_ms;	  /* an rclone that does not serve within it is ended */
 };
 

@@ -219,6 +219,16 @@ def test_external_access_reads_the_volume(driver, server, volume, base):
     assert out.split()[-1] == "a" or "31 a" in out
 
 
+@pytest.mark.parametrize("limit, expected", [(None, 256 << 20), ("96Mi", 96 << 20)])
+def test_the_memory_limit_of_the_class(driver, server, limit, expected):
+    volume = create(driver, "pvc-1", server.parameters(
+        rclone_vfs_cache_mode="off", rclone_memory_limit=limit), server.secrets())
+    driver.stage(volume, secrets=server.secrets())
+    with open(f"/proc/{rclones(driver)[0]}/environ", encoding="ascii") as text:
+        assert f"GOMEMLIMIT={expected}B" in text.read().split("\0")
+    driver.unstage("pvc-1")
+
+
 def test_no_secret_in_processes_and_files(driver, server, volume):
     driver.stage(volume, secrets=server.secrets())
     pids = [driver.process.pid, *processes(driver, b"mounter"), *rclones(driver)]
