@@ -131,7 +131,7 @@ int s3_cache_mark_clean(const struct node *node, const char *id, struct err *e)
 	return rc < 0 ? err_sys(e, -rc, "cannot note that the cache of '%s' is clean", id) : 0;
 }
 
-int s3_cache_is_clean(const struct node *node, const char *id, bool *ret_clean, struct err *e)
+static int is_marked_clean(const struct node *node, const char *id, bool *ret_clean, struct err *e)
 {
 	auto_free char *name = NULL;
 	auto_close int dir = -1;
@@ -157,14 +157,15 @@ static int unmark_clean(const struct node *node, const char *id, struct err *e)
 }
 
 int s3_cache_open(const struct node *node, const struct volume_record *record,
-		  const struct secret *passphrase, bool *ret_fresh, struct err *e)
+		  const struct secret *passphrase, enum s3_cache_use use, struct err *e)
 {
 	static const char *const flags[] = { "nosuid", "nodev", "noexec", "noatime" };
 	auto_cache_node struct cache_node cache = CACHE_NODE_NONE;
 	auto_record struct volume_record wanted = { 0 }, made = { 0 }, staged = { 0 };
 
 	if (cache_node_open(node, record->id, &cache, e) < 0 ||
-	    unmark_clean(node, record->id, e) < 0 || fill_record(record, &cache, &wanted, e) < 0)
+	    (use == S3_CACHE_WRITES && unmark_clean(node, record->id, e) < 0) ||
+	    fill_record(record, &cache, &wanted, e) < 0)
 		return -1;
 	if (local_create(&cache.node, &wanted, &made, e) < 0)
 		return err_wrap(e, "the cache of volume '%s'", record->id);
@@ -179,11 +180,11 @@ int s3_cache_open(const struct node *node, const struct volume_record *record,
 	};
 	if (local_stage(&cache.node, cache.local_path, &request, &staged, e) < 0)
 		return err_wrap(e, "the cache of volume '%s'", record->id);
-	*ret_fresh = made.state != VOLUME_FORMATTED;
 	return 0;
 }
 
-int s3_cache_exists(const struct node *node, const char *id, bool *ret_exists, struct err *e)
+static int load(const struct node *node, const char *id, bool *ret_exists,
+		enum volume_state *ret_state, struct err *e)
 {
 	auto_cache_node struct cache_node cache = CACHE_NODE_NONE;
 	auto_record struct volume_record record = { 0 };
@@ -191,7 +192,28 @@ int s3_cache_exists(const struct node *node, const char *id, bool *ret_exists, s
 	if (cache_node_open(node, id, &cache, e) < 0)
 		return -1;
 	*ret_exists = local_load(&cache.node, cache.local_path, id, &record, e) == 0;
+	*ret_state = record.state;
 	return *ret_exists || e->code == ERR_NOT_FOUND ? 0 : -1;
+}
+
+int s3_cache_exists(const struct node *node, const char *id, bool *ret_exists, struct err *e)
+{
+	enum volume_state ignored;
+
+	return load(node, id, ret_exists, &ignored, e);
+}
+
+int s3_cache_may_hold(const struct node *node, const char *id, bool *ret_may_hold, struct err *e)
+{
+	enum volume_state state;
+	bool exists, clean = true;
+
+	if (load(node, id, &exists, &state, e) < 0 ||
+	    (exists && is_marked_clean(node, id, &clean, e) < 0))
+		return -1;
+	/* An unformatted one was never mounted, so no rclone ever wrote into it. */
+	*ret_may_hold = exists && !clean && state == VOLUME_FORMATTED;
+	return 0;
 }
 
 int s3_cache_is_open(const struct node *node, const char *id, bool *ret_open, struct err *e)

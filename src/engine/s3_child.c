@@ -16,6 +16,9 @@
 
 enum { FLAGS_MAX = 48, RC_MS = 5000, END_MS = 30 * 1000, CACHE_MS = 20 * 1000 };
 
+/* Until rclone serves; in a second of it a far S3 server answers for some four dirty files. */
+enum { READY_MS = 4 * 60 * 1000, READY_FILE_MS = 250, READY_FILES_MAX = 20000 };
+
 static struct mounter mounter_of(const struct node *node)
 {
 	return (struct mounter){ .run_dir = node->run_dir,
@@ -124,11 +127,18 @@ static int check_cache_works(const struct node *node, const char *id, struct err
 				 id);
 }
 
+static int64_t patience_for(uint64_t dirty)
+{
+	return READY_MS +
+	       (int64_t)(dirty < READY_FILES_MAX ? dirty : READY_FILES_MAX) * READY_FILE_MS;
+}
+
 int s3_child_start(const struct node *node, const struct s3_child_wish *wish, struct err *e)
 {
 	__attribute__((cleanup(flags_done))) struct flags flags = { 0 };
 	const struct params *params = &wish->record->params;
 	const struct mounter mounter = mounter_of(node);
+	uint64_t memory_limit = 0;
 
 	add_parameters(&flags, params);
 	add(&flags, xasprintf("--vfs-write-back=%s",
@@ -141,11 +151,14 @@ int s3_child_start(const struct node *node, const struct s3_child_wish *wish, st
 		add(&flags, xasprintf("--cache-dir=%s", wish->cache_path));
 	if (wish->read_only)
 		add(&flags, xstrdup("--read-only"));
+	parse_size(params->value[PARAM_RCLONE_MEMORY_LIMIT], &memory_limit);
 	const struct mounter_start start = {
 		.id = wish->record->id,
 		.flags = (const char *const *)flags.list,
 		.fuse_fd = wish->fuse_fd,
 		.config_fd = wish->bucket->tool.config_fd,
+		.memory_limit = memory_limit,
+		.patience_ms = patience_for(wish->dirty),
 	};
 	if (mounter_start(&mounter, &start, e) < 0)
 		return err_wrap(e, "cannot mount volume '%s'", start.id);
@@ -166,6 +179,7 @@ int s3_child_look(const struct node *node, const char *id, struct s3_child *ret_
 		return -1;
 	ret_child->known = status.known;
 	ret_child->alive = status.alive;
+	ret_child->starting = status.starting;
 	if (!status.alive) {
 		snprintf(ret_child->error, sizeof(ret_child->error), "%s", status.error);
 		return 0;
@@ -197,7 +211,8 @@ int s3_child_look_settled(const struct node *node, const char *id, struct s3_chi
 	for (;;) {
 		if (s3_child_look(node, id, ret_child, e) < 0)
 			return -1;
-		if (!ret_child->alive || ret_child->answers || clock_ms() > end)
+		bool serves = ret_child->answers && !ret_child->starting;
+		if (!ret_child->alive || serves || clock_ms() > end)
 			return 0;
 		nanosleep(&pause, NULL);
 	}

@@ -12,6 +12,7 @@ struct s3_child_wish {
 	bool read_only;
 	bool hurry; /* only to upload what is left: no waiting for further writes */
 	int fuse_fd;
+	uint64_t dirty; /* files in the cache: rclone asks S3 for each of them before it serves */
 };
 
 /* Starts rclone on a mounted FUSE descriptor and waits until it serves, with its cache. */
@@ -21,6 +22,7 @@ int s3_child_start(const struct node *node, const struct s3_child_wish *wish,
 struct s3_child {
 	bool known; /* the mounter has an rclone of this volume, alive or ended */
 	bool alive;
+	bool starting;	  /* alive, and does not serve yet */
 	bool answers;	  /* it is alive and its rc told the state below */
 	bool queue_known; /* the numbers below are true; else nobody knows what is queued */
 	uint64_t queued, uploading; /* files */

@@ -137,6 +137,17 @@ int s3_holder_take(const struct node *node, const struct s3_bucket *bucket, bool
 	return 0;
 }
 
+int s3_holder_is_here(const struct node *node, const struct s3_bucket *bucket, bool *ret_here,
+		      struct err *e)
+{
+	struct holder holder;
+
+	if (read_holder(bucket, &holder, e) < 0)
+		return -1;
+	*ret_here = strcmp(holder.node, node->id) == 0;
+	return 0;
+}
+
 int s3_holder_drop(const struct node *node, const struct s3_bucket *bucket, struct err *e)
 {
 	struct holder holder;

@@ -16,6 +16,10 @@
 int s3_holder_take(const struct node *node, const struct s3_bucket *bucket, bool *ret_new,
 		   struct err *e) MUST_CHECK;
 
+/* Whether this node has it now. */
+int s3_holder_is_here(const struct node *node, const struct s3_bucket *bucket, bool *ret_here,
+		      struct err *e) MUST_CHECK;
+
 /* Gives the volume back, if this node has it. */
 int s3_holder_drop(const struct node *node, const struct s3_bucket *bucket,
 		   struct err *e) MUST_CHECK;

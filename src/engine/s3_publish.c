@@ -9,6 +9,8 @@
 #include "engine/s3_mount.h"
 #include "sys/mount.h"
 
+enum { LAYERS_MAX = 1000 };
+
 /* The staging mount, with an rclone behind it: a dead one, or a bare folder, is never bound. */
 static int check_staged(const struct node *node, const struct mount_table *mounts,
 			const struct target *staging, const char *id,
@@ -117,7 +119,8 @@ int s3_unpublish(const struct node *node, const char *id, const char *target_pat
 
 	if (target_parse(&node->kubelet, target_path, "target path", &target, e) < 0)
 		return -1;
-	for (int layers = 0; layers < 16; layers++) {
+	/* Each recovery has put a layer on top (s3_rebind()). */
+	for (int layers = 0; layers < LAYERS_MAX; layers++) {
 		auto_mount_table struct mount_table mounts = { 0 };
 		struct s3_child child;
 
@@ -136,6 +139,8 @@ int s3_unpublish(const struct node *node, const char *id, const char *target_pat
 		if ((dead ? mount_detach(target.path, e) : mount_remove(target.path, e)) < 0)
 			return -1;
 	}
-	return err_set(e, ERR_INTERNAL, "'%s' is mounted more than 16 times over itself",
-		       target.path);
+	return err_set(e, ERR_ABORTED,
+		       "'%s' was mounted more than %d times over itself: the next call takes more "
+		       "of it away",
+		       target.path, LAYERS_MAX);
 }

@@ -2,12 +2,13 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/s3_bucket.h"
 
 /* Below the limit of a worker's life: what is left is the next call's. */
-enum { PURGE_MS = 8 * 60 * 1000 };
+enum { PURGE_MS = 8 * 60 * 1000, UPLOADS_LIMIT = 1 << 20 };
 
 /*
  * Every object below the prefix, old versions too. It works on the ciphertext, so that a volume can
@@ -26,16 +27,57 @@ static int remove_objects(const struct s3_bucket *bucket, struct err *e)
 	return rclone_answer_error(&bucket->tool, &answer, e);
 }
 
-/* Parts of uploads that were broken off cost money and are seen by no listing. */
+static bool is_below(const json_t *upload, const char *prefix)
+{
+	const char *key = json_string_value(json_object_get(upload, "Key"));
+	size_t length = strlen(prefix);
+
+	return key && strncmp(key, prefix, length) == 0 && key[length] == '/';
+}
+
+/* rclone's answer: {"bucket": [{"Key": ...}]}. What cannot be read may be anybody's. */
+static bool are_all_ours(const struct s3_bucket *bucket, const struct proc_answer *answer)
+{
+	struct err ignored;
+	auto_json json_t *root = json_parse_object(answer->text, "uploads", &ignored);
+	const json_t *uploads = json_object_get(root, bucket->tool.bucket), *upload;
+	size_t i;
+
+	if (answer->cut || !json_is_array(uploads))
+		return false;
+	json_array_foreach(uploads, i, upload)
+	{
+		if (!is_below(upload, bucket->prefix))
+			return false;
+	}
+	return true;
+}
+
+static int ask_backend(const struct s3_bucket *bucket, const char *command, const char *option,
+		       struct proc_answer *answer, struct err *e)
+{
+	const char *const words[] = { "backend", command, bucket->raw, option ? "-o" : NULL,
+				      option,	 NULL };
+
+	if (rclone_ask(&bucket->tool, words, NULL, UPLOADS_LIMIT, S3_COMMAND_MS, answer, e) < 0)
+		return -1;
+	return answer->exit_code == RCLONE_OK ? 0 : rclone_answer_error(&bucket->tool, answer, e);
+}
+
+/*
+ * Parts of uploads that were broken off cost money and are seen by no listing. rclone takes the
+ * prefix "a" for that of "ab/file" too, and to remove an upload that runs would hurt another
+ * volume: where there are such neighbours, only uploads that certainly do not run are removed.
+ */
 static void remove_uploads(const struct s3_bucket *bucket)
 {
-	const char *const words[] = { "backend", "cleanup", bucket->raw, "-o", "max-age=0s", NULL };
-	auto_proc_answer struct proc_answer answer = { 0 };
+	auto_proc_answer struct proc_answer list = { 0 }, answer = { 0 };
 	struct err e = { 0 };
 
-	if (rclone_ask(&bucket->tool, words, NULL, 0, S3_COMMAND_MS, &answer, &e) == 0 &&
-	    answer.exit_code != RCLONE_OK)
-		rclone_answer_error(&bucket->tool, &answer, &e);
+	if (ask_backend(bucket, "list-multipart-uploads", NULL, &list, &e) == 0)
+		ask_backend(bucket, "cleanup",
+			    are_all_ours(bucket, &list) ? "max-age=0s" : "max-age=24h", &answer,
+			    &e);
 	/* Not every S3 server has the call, and the volume's data is gone either way. */
 	if (e.code != ERR_OK)
 		log_warn("unfinished uploads could not be removed", KV("volume", bucket->id),

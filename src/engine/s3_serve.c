@@ -9,6 +9,7 @@
 #include "engine/s3_child.h"
 #include "engine/s3_mount.h"
 #include "s3/vfs_mend.h"
+#include "s3/vfs_meta.h"
 #include "sys/fuse.h"
 #include "sys/mount.h"
 
@@ -40,8 +41,10 @@ static void undo(const struct node *node, const char *id, const struct target *t
 }
 
 /* Nothing of the cache is lost because rclone was killed while it wrote a note. */
-static int mend_cache(const char *id, const char *path, struct err *e)
+static int mend_cache(const char *id, const char *path, uint64_t *ret_dirty, struct err *e)
 {
+	uint64_t bytes;
+
 	uint64_t files;
 
 	if (vfs_mend(path, &files, e) < 0)
@@ -50,7 +53,7 @@ static int mend_cache(const char *id, const char *path, struct err *e)
 		log_warn("notes on files of the cache were cut off by a crash: the files are kept "
 			 "and uploaded again",
 			 KV("volume", id), KV("files", files));
-	return 0;
+	return vfs_meta_dirty(path, ret_dirty, &bytes, e);
 }
 
 int s3_serve(const struct node *node, const struct volume_record *record,
@@ -60,10 +63,11 @@ int s3_serve(const struct node *node, const struct volume_record *record,
 	auto_close int target_fd = -1, fuse_fd = -1;
 	char source[S3_SOURCE_SIZE], cache[PATH_MAX];
 	bool read_only = capability_is_reader(capability);
+	uint64_t dirty = 0;
 
 	s3_mount_source(node, record->id, source);
 	s3_cache_path(node, record->id, cache);
-	if ((s3_cache_is_used(record) && mend_cache(record->id, cache, e) < 0) ||
+	if ((s3_cache_is_used(record) && mend_cache(record->id, cache, &dirty, e) < 0) ||
 	    target_open(target, TARGET_DIRECTORY, &target_fd, e) < 0 ||
 	    fuse_mount(target_fd, source, read_only || kind == S3_SERVE_DRAIN, &fuse_fd, e) < 0)
 		return -1;
@@ -75,6 +79,7 @@ int s3_serve(const struct node *node, const struct volume_record *record,
 		.read_only = read_only,
 		.hurry = kind == S3_SERVE_DRAIN,
 		.fuse_fd = fuse_fd,
+		.dirty = dirty,
 	};
 	if (s3_child_start(node, &wish, e) == 0 && verify(node, record->id, target, e) == 0)
 		return 0;

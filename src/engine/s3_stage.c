@@ -22,8 +22,8 @@ struct staging {
 	struct target target;
 	struct s3_bucket bucket;
 	bool writer;
-	bool cache_found; /* it was there before: what it holds may be nowhere else */
-	bool holder_taken, cache_opened, done;
+	bool cache_may_hold; /* it was there before: what it holds may be nowhere else */
+	bool holder_taken, holder_is_new, cache_touched, done;
 };
 
 static void warn_of(const struct staging *s, const char *what, const struct err *e)
@@ -38,15 +38,16 @@ static void staging_done(struct staging *s)
 	struct err e = { 0 };
 
 	if (!s->done) {
-		if (!s->cache_found && s3_child_forget(s->node, s->id, &e) < 0)
+		if (!s->cache_may_hold && s3_child_forget(s->node, s->id, &e) < 0)
 			warn_of(s, "configuration", &e);
 		/* Nothing was written; a cache without its holder would count as given up. */
-		if (s->holder_taken && s->cache_opened &&
+		if (!s->cache_may_hold && s->cache_touched &&
 		    s3_cache_mark_clean(s->node, s->id, &e) < 0)
 			warn_of(s, "note on the cache", &e);
-		if (s->cache_opened && s3_cache_close(s->node, s->id, &e) < 0)
+		if (s->cache_touched && s3_cache_close(s->node, s->id, &e) < 0)
 			warn_of(s, "cache", &e);
-		if (s->holder_taken && s3_holder_drop(s->node, &s->bucket, &e) < 0)
+		if ((s->holder_is_new || (s->holder_taken && s->cache_touched)) &&
+		    !s->cache_may_hold && s3_holder_drop(s->node, &s->bucket, &e) < 0)
 			warn_of(s, "holder", &e);
 	}
 	s3_bucket_done(&s->bucket);
@@ -66,12 +67,19 @@ static int look_at_mount(struct staging *s, bool *ret_served, struct err *e)
 	if (s3_child_look_settled(s->node, s->id, &child, e) < 0)
 		return -1;
 	bool draining = mount && s->writer && mount_has_option(mount->super_options, "ro");
-	if (mount && child.alive && !draining) {
+	if (mount && child.alive && !draining && (child.starting || !child.answers))
+		return err_set(e, ERR_ABORTED,
+			       "the rclone of volume '%s' %s: the mount is ready when it answers",
+			       s->id,
+			       child.starting ? "is still starting" : "runs and does not answer");
+	/* A call that died before it saw that rclone goes without its cache left one that does. */
+	bool cached = child.queue_known || !s3_cache_is_used(s->request->record);
+	if (mount && child.alive && !draining && cached) {
 		*ret_served = true;
 		return 0;
 	}
 	/* An unstage was broken off: what it mounted is not what a pod should have. */
-	if (mount && child.alive)
+	if (mount && child.alive && draining)
 		return mount_remove(s->target.path, e) < 0 ? -1 : s3_child_wait(s->node, s->id, e);
 	if (child.alive && s3_child_kill(s->node, s->id, e) < 0)
 		return -1;
@@ -82,38 +90,25 @@ static int look_at_mount(struct staging *s, bool *ret_served, struct err *e)
 	return mount_detach(s->target.path, e);
 }
 
-static int open_cache(struct staging *s, struct err *e)
+/* Whether data of this volume may be on this node alone, and whether they may go to S3. */
+static int look_at_cache(struct staging *s, struct err *e)
 {
-	bool fresh = false, open = false;
+	bool here;
 
 	if (!s3_cache_is_used(s->request->record))
 		return 0;
-	if (s3_cache_is_open(s->node, s->id, &open, e) < 0 ||
-	    s3_cache_open(s->node, s->request->record, s->request->secrets.passphrase, &fresh, e) <
-		    0)
+	if (s3_cache_may_hold(s->node, s->id, &s->cache_may_hold, e) < 0)
 		return -1;
-	s->cache_opened = !open;
-	s->cache_found = !fresh;
-	if (!fresh && !open)
-		log_info("cache of an earlier stage found: what it still holds goes to S3 first",
-			 KV("volume", s->id));
-	return 0;
-}
-
-/*
- * A cache of this node while the bucket did not name it as the holder: an administrator gave its
- * data up, and another node had the volume since. To upload it now would overwrite what is newer.
- */
-static int refuse_given_up(const struct staging *s, struct err *e)
-{
-	bool exists = false, clean = false;
-
-	if (!s->holder_taken || !s3_cache_is_used(s->request->record))
+	if (!s->cache_may_hold)
 		return 0;
-	if (s3_cache_exists(s->node, s->id, &exists, e) < 0 ||
-	    (exists && s3_cache_is_clean(s->node, s->id, &clean, e) < 0))
+	/*
+	 * Without being the holder: an administrator gave its data up, and another node had the
+	 * volume since. To upload it now would overwrite what is newer. Looked at before the volume
+	 * is taken, so that a call that dies in between does not make it ours.
+	 */
+	if (s3_holder_is_here(s->node, &s->bucket, &here, e) < 0)
 		return -1;
-	if (!exists || clean)
+	if (here)
 		return 0;
 	return err_set(
 		e, ERR_FAILED_PRECONDITION,
@@ -122,6 +117,39 @@ static int refuse_given_up(const struct staging *s, struct err *e)
 		"overwrite newer files. To destroy that cache, run here: lcw volume release "
 		"%s --node=%s --accept-loss",
 		s->node->id, s->id, s->id, s->node->id);
+}
+
+/*
+ * A cache that holds nothing is made anew: a reader's, whose notes a crash may have cut off, would
+ * seem to hold files that were not uploaded, and they may be older than those in S3.
+ */
+static int renew_cache(struct staging *s, struct err *e)
+{
+	bool exists;
+
+	if (s3_cache_exists(s->node, s->id, &exists, e) < 0)
+		return -1;
+	if (exists &&
+	    (s3_cache_close(s->node, s->id, e) < 0 || s3_cache_remove(s->node, s->id, e) < 0))
+		return -1;
+	return s->writer ? 0 : s3_cache_mark_clean(s->node, s->id, e);
+}
+
+static int open_cache(struct staging *s, struct err *e)
+{
+	enum s3_cache_use use = s->writer || s->cache_may_hold ? S3_CACHE_WRITES : S3_CACHE_READS;
+	bool open;
+
+	if (!s3_cache_is_used(s->request->record))
+		return 0;
+	if ((!s->cache_may_hold && renew_cache(s, e) < 0) ||
+	    s3_cache_is_open(s->node, s->id, &open, e) < 0)
+		return -1;
+	s->cache_touched = !open;
+	if (s->cache_may_hold && !open)
+		log_info("cache of an earlier stage found: what it still holds goes to S3 first",
+			 KV("volume", s->id));
+	return s3_cache_open(s->node, s->request->record, s->request->secrets.passphrase, use, e);
 }
 
 static int stage(struct staging *s, struct err *e)
@@ -142,9 +170,11 @@ static int stage(struct staging *s, struct err *e)
 	/* S3 has answered before rclone sees a cache that is not empty. */
 	if (s3_key_check(s->node, request->record, &request->secrets, e) < 0)
 		return -1;
-	if (s->writer && s3_holder_take(s->node, &s->bucket, &s->holder_taken, e) < 0)
+	if (look_at_cache(s, e) < 0 ||
+	    (s->writer && s3_holder_take(s->node, &s->bucket, &s->holder_is_new, e) < 0))
 		return -1;
-	if (refuse_given_up(s, e) < 0 || open_cache(s, e) < 0 ||
+	s->holder_taken = s->writer;
+	if (open_cache(s, e) < 0 ||
 	    s3_serve(s->node, request->record, &s->bucket, &request->capability, &s->target,
 		     S3_SERVE_PODS, e) < 0)
 		return -1;

@@ -56,6 +56,10 @@ static void look_here(const struct node *node, const struct volume_record *recor
 		    "rclone is not running%s%.100s: files cannot be read or written; restart the "
 		    "pods of the volume; data that was synced is in the cache",
 		    *child.error ? ": " : "", child.error);
+	else if (!child.answers)
+		say(condition, true,
+		    "rclone %s: files cannot be read or written until it answers (%.150s)",
+		    child.starting ? "is starting" : "runs and does not answer", child.error);
 	else if (child.out_of_space || percent >= CACHE_FULL_PERCENT)
 		say(condition, true,
 		    "the cache is %u %% full: writes will fail; raise rclone-vfs-cache-max-size, "
@@ -107,8 +111,8 @@ int s3_usage(const struct node *node, const struct volume_record *record, const 
 	memset(ret_usage, 0, sizeof(*ret_usage));
 	ret_usage->total_bytes = record->capacity_bytes;
 	ret_usage->free_bytes = record->capacity_bytes;
-	/* A mount without rclone answers nothing; the condition says so. */
-	if (s3_child_look(node, record->id, &child, e) < 0 || !child.alive)
+	/* A mount whose rclone is gone or hangs answers nothing; the condition says so. */
+	if (s3_child_look(node, record->id, &child, e) < 0 || !child.answers)
 		return 0;
 	auto_close int fd = open(target.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)

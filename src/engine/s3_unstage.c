@@ -168,26 +168,23 @@ static int refuse_dirty(const struct draining *d, const char *why, struct err *e
  */
 static int check_cache(struct draining *d, bool *ret_clean, struct err *e)
 {
-	bool exists, open, marked;
+	bool may_hold, open;
 	char path[PATH_MAX];
 
 	*ret_clean = true;
-	if (s3_cache_exists(d->node, d->id, &exists, e) < 0)
+	if (s3_cache_may_hold(d->node, d->id, &may_hold, e) < 0)
 		return -1;
-	if (!exists)
+	if (!may_hold)
 		return 0;
-	if (s3_cache_is_open(d->node, d->id, &open, e) < 0 ||
-	    s3_cache_is_clean(d->node, d->id, &marked, e) < 0)
+	if (s3_cache_is_open(d->node, d->id, &open, e) < 0)
 		return -1;
-	if (!open && !marked)
+	if (!open)
 		return err_set(
 			e, ERR_ABORTED,
 			"the cache of volume '%s' on node '%s' is closed (a reboot?) and may "
 			"hold data that is not in S3: stage the volume there again, and it is "
 			"uploaded",
 			d->id, d->node->id);
-	if (!open)
-		return 0;
 	s3_cache_path(d->node, d->id, path);
 	if (vfs_meta_dirty(path, &d->dirty_files, &d->dirty_bytes, e) < 0)
 		return err_wrap(e, "it is not known what the cache of volume '%s' holds", d->id);

@@ -156,7 +156,7 @@ static int spawn_rclone(struct child *child, const struct child_plan *plan, cons
 	const char *argv[WORDS_MAX];
 
 	fill_argv(child, plan, rc_address, argv);
-	rclone_environment_fill(environment, notify);
+	rclone_environment_fill(environment, notify, plan->memory_limit);
 	const struct spawn spawn = {
 		.argv = argv,
 		.environment = (const char *const *)environment,

@@ -3,6 +3,7 @@
 #define MOUNTER_CHILD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -23,6 +24,7 @@ struct child_plan {
 	const char *const *flags; /* NULL-terminated */
 	int fuse_fd;		  /* borrowed */
 	int config_fd;		  /* borrowed, and kept open by the caller */
+	uint64_t memory_limit;	  /* bytes; 0: the default */
 	struct child_observer observer;
 };
 

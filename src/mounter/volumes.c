@@ -12,7 +12,7 @@
 #include "mounter/child.h"
 #include "volume/id.h"
 
-enum { FLAGS_MAX = 64, READY_MS = 4 * 60 * 1000, WAITING_MAX = 8 };
+enum { FLAGS_MAX = 64, WAITING_MAX = 8, PATIENCE_MIN_MS = 1000, PATIENCE_MAX_MS = 2 * 3600 * 1000 };
 
 struct mounted {
 	struct volumes *all;
@@ -182,6 +182,20 @@ static int take_flags(const json_t *question, const char *flags[FLAGS_MAX + 1], 
 	return 0;
 }
 
+static int64_t patience_of(const json_t *question)
+{
+	json_int_t ms = json_integer_value(json_object_get(question, "patienceMs"));
+
+	return ms < PATIENCE_MIN_MS ? PATIENCE_MIN_MS : ms > PATIENCE_MAX_MS ? PATIENCE_MAX_MS : ms;
+}
+
+static uint64_t memory_limit_of(const json_t *question)
+{
+	json_int_t bytes = json_integer_value(json_object_get(question, "memoryLimit"));
+
+	return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
 static void start(struct volumes *volumes, const char *id, struct packet *question, int fd_take)
 {
 	const char *flags[FLAGS_MAX + 1];
@@ -208,6 +222,7 @@ static void start(struct volumes *volumes, const char *id, struct packet *questi
 		.flags = flags,
 		.fuse_fd = question->fds[0],
 		.config_fd = mounted->config_fd,
+		.memory_limit = memory_limit_of(question->json),
 		.observer = { on_ready, on_ended, mounted },
 	};
 	mounted->child = child_start(volumes->reactor, &plan, &e);
@@ -217,7 +232,8 @@ static void start(struct volumes *volumes, const char *id, struct packet *questi
 	}
 	mounted->starting = true;
 	mounted->starter = fd_take;
-	mounted->patience = reactor_after(volumes->reactor, READY_MS, out_of_patience, mounted);
+	mounted->patience = reactor_after(volumes->reactor, patience_of(question->json),
+					  out_of_patience, mounted);
 }
 
 static void look(const struct mounted *mounted, int fd_take)
@@ -229,6 +245,7 @@ static void look(const struct mounted *mounted, int fd_take)
 		const char *error = mounted->child ? child_error(mounted->child) : mounted->error;
 
 		json_object_set_new(json, "alive", json_boolean(mounted->child != NULL));
+		json_object_set_new(json, "starting", json_boolean(mounted->starting));
 		json_object_set_new(json, "exitStatus", json_integer(mounted->exit_status));
 		json_object_set_new(json, "lastError", json_string(error));
 	}

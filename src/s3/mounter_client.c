@@ -19,7 +19,7 @@
 #include "s3/packet.h"
 #include "s3/rclone_environment.h"
 
-enum { QUESTION_MS = 10 * 1000, START_MS = 5 * 60 * 1000, SPAWN_MS = 20 * 1000, TRIES = 3 };
+enum { QUESTION_MS = 10 * 1000, AFTER_PATIENCE_MS = 60 * 1000, SPAWN_MS = 20 * 1000, TRIES = 3 };
 
 char *mounter_default_socket(const char *run_dir)
 {
@@ -43,6 +43,7 @@ static char *socket_of(const struct mounter *mounter)
 static int connect_once(const char *path, int64_t timeout_ms, int *ret_fd)
 {
 	const struct timeval timeout = { .tv_sec = timeout_ms / 1000 };
+	const struct timeval hearing = { .tv_sec = QUESTION_MS / 1000 };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
@@ -52,6 +53,8 @@ static int connect_once(const char *path, int64_t timeout_ms, int *ret_fd)
 		return -ENAMETOOLONG;
 	memcpy(address.sun_path, path, strlen(path));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	/* A mounter that hangs accepts nobody, and its queue of connections becomes full. */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &hearing, sizeof(hearing));
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
 	*ret_fd = TAKE(fd, -1);
@@ -72,7 +75,7 @@ static int spawn_mounter(const struct mounter *mounter, const char *socket_path,
 	auto_free char *rclone = xasprintf("--rclone=%s", mounter->rclone);
 	const char *const argv[] = { "/proc/self/exe", "mounter",	   run_dir, endpoint,
 				     rclone,	       "--exit-when-idle", NULL };
-	rclone_environment_fill(environment, NULL);
+	rclone_environment_fill(environment, NULL, 0);
 	const struct spawn spawn = { .argv = argv,
 				     .environment = (const char *const *)environment,
 				     .errors_fd = -1,
@@ -172,9 +175,12 @@ int mounter_start(const struct mounter *mounter, const struct mounter_start *sta
 	json_object_set_new(json, "operation", json_string("start"));
 	json_object_set_new(json, "volume", json_string(start->id));
 	json_object_set_new(json, "flags", flags);
+	json_object_set_new(json, "memoryLimit", json_integer((json_int_t)start->memory_limit));
+	json_object_set_new(json, "patienceMs", json_integer(start->patience_ms));
 	const struct packet question = { .json = json,
 					 .fds = { start->fuse_fd, start->config_fd } };
-	if (exchange(mounter, &question, true, START_MS, &answer, &absent, e) < 0)
+	if (exchange(mounter, &question, true, start->patience_ms + AFTER_PATIENCE_MS, &answer,
+		     &absent, e) < 0)
 		return -1;
 	return check_answer(&answer, e);
 }
@@ -193,6 +199,7 @@ int mounter_look(const struct mounter *mounter, const char *id, struct mounter_s
 	const char *error = json_string_value(json_object_get(answer.json, "lastError"));
 	ret_status->known = json_is_true(json_object_get(answer.json, "known"));
 	ret_status->alive = json_is_true(json_object_get(answer.json, "alive"));
+	ret_status->starting = json_is_true(json_object_get(answer.json, "starting"));
 	ret_status->exit_status =
 		(int)json_integer_value(json_object_get(answer.json, "exitStatus"));
 	snprintf(ret_status->error, sizeof(ret_status->error), "%s", error ? error : "");

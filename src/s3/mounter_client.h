@@ -27,6 +27,8 @@ struct mounter_start {
 	const char *id;
 	const char *const *flags; /* of `rclone mount2`, NULL-terminated */
 	int fuse_fd, config_fd;	  /* borrowed; the mounter keeps the second one */
+	uint64_t memory_limit;	  /* bytes that rclone's heap tries to stay below */
+	int64_t patience_ms;	  /* an rclone that does not serve within it is ended */
 };
 
 /*
@@ -39,6 +41,7 @@ int mounter_start(const struct mounter *mounter, const struct mounter_start *sta
 struct mounter_status {
 	bool known; /* it was started since the mounter was */
 	bool alive;
+	bool starting;	 /* it is alive and does not serve yet */
 	int exit_status; /* of one that ended: 0 to 255, or 128 + signal */
 	char error[256]; /* the last error or warning of its log, or "" */
 };

@@ -61,7 +61,7 @@ int rclone_ask(const struct rclone_tool *tool, const char *const words[], const 
 	if (open_input(input, &input_fd, e) < 0)
 		return -1;
 
-	rclone_environment_fill(environment, NULL);
+	rclone_environment_fill(environment, NULL, 0);
 	const struct proc_question question = {
 		.argv = argv,
 		.environment = (const char *const *)environment,

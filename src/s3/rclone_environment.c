@@ -1,12 +1,14 @@
 /* rclone's environment. */
 #include "s3/rclone_environment.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/macros.h"
 #include "base/mem.h"
 
-void rclone_environment_fill(char *environment[RCLONE_ENVIRONMENT_MAX], const char *notify_socket)
+void rclone_environment_fill(char *environment[RCLONE_ENVIRONMENT_MAX], const char *notify_socket,
+			     uint64_t memory_limit)
 {
 	static const char *const passed[] = { "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY",
 					      "HTTP_PROXY",    "NO_PROXY",     "https_proxy",
@@ -17,7 +19,8 @@ void rclone_environment_fill(char *environment[RCLONE_ENVIRONMENT_MAX], const ch
 	environment[count++] = xstrdup("HOME=/nonexistent");
 	environment[count++] = xstrdup("PATH=/usr/bin:/bin");
 	/* The heap of Go gives memory back before the container's limit is near. */
-	environment[count++] = xstrdup("GOMEMLIMIT=256MiB");
+	environment[count++] = xasprintf("GOMEMLIMIT=%" PRIu64 "B",
+					 memory_limit ? memory_limit : (uint64_t)256 << 20);
 	if (notify_socket)
 		environment[count++] = xasprintf("NOTIFY_SOCKET=%s", notify_socket);
 	for (size_t i = 0; i < ARRAY_LEN(passed); i++) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -24,8 +25,11 @@ static int no_answer(const char *call, const char *why, struct err *e)
 	return err_set(e, ERR_UNAVAILABLE, "rclone does not answer '%s': %s", call, why);
 }
 
-static int connect_rc(const char *path, int *ret_fd)
+/* An rclone that hangs accepts nobody: with a full queue connect(2) would wait for ever. */
+static int connect_rc(const char *path, int64_t timeout_ms, int *ret_fd)
 {
+	const struct timeval timeout = { .tv_sec = timeout_ms / 1000,
+					 .tv_usec = timeout_ms % 1000 * 1000 + 1 };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -34,8 +38,10 @@ static int connect_rc(const char *path, int *ret_fd)
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(address.sun_path, path, strlen(path));
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0)
 		return -errno;
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
 	*ret_fd = TAKE(fd, -1);
 	return 0;
 }
@@ -79,7 +85,8 @@ static int ask(const char *path, const char *call, int64_t end_ms, json_t **ret_
 					     "application/json\r\nContent-Length: 2\r\n\r\n{}",
 					     call);
 	struct err why;
-	int rc = connect_rc(path, &fd);
+	int64_t left = end_ms - clock_ms();
+	int rc = left > 0 ? connect_rc(path, left, &fd) : -ETIMEDOUT;
 
 	if (rc == 0)
 		rc = fd_write_all(fd, question, strlen(question));

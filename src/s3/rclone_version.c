@@ -59,7 +59,7 @@ static int ask(const char *program, struct err *e)
 	auto_proc_answer struct proc_answer answer = { 0 };
 	char *environment[RCLONE_ENVIRONMENT_MAX];
 
-	rclone_environment_fill(environment, NULL);
+	rclone_environment_fill(environment, NULL, 0);
 	const struct proc_question question = { argv,	    (const char *const *)environment,
 						-1,	    -1,
 						ANSWER_MAX, ANSWER_MS };

@@ -122,6 +122,14 @@ static bool is_duration(const char *v)
 	return parse_duration(v, &ms);
 }
 
+/* Below it Go does nothing but collect garbage. */
+static bool is_memory_limit(const char *v)
+{
+	uint64_t bytes;
+
+	return parse_size(v, &bytes) && bytes >= 64 << 20 && bytes <= 64ull << 30;
+}
+
 static bool is_cache_mode(const char *v)
 {
 	return strcmp(v, "off") == 0 || strcmp(v, "minimal") == 0 || strcmp(v, "writes") == 0 ||
@@ -254,4 +262,6 @@ const struct param_rule param_rules[PARAM_COUNT] = {
 				 "a duration such as 1s" },
 	[PARAM_VFS_READ_CHUNK_STREAMS] = { "rclone-vfs-read-chunk-streams", "0", S3, is_streams,
 					   "a number from 0 to 64" },
+	[PARAM_RCLONE_MEMORY_LIMIT] = { "rclone-memory-limit", "256Mi", S3, is_memory_limit,
+					"a size from 64Mi to 64Gi" },
 };

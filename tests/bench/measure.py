@@ -174,7 +174,17 @@ def growth_part(driver, found):
           f"{found['volumes_100']['first_stage_with_format_s']:.2f} s each")
 
 
-PARTS = {"idle": idle_part, "stage": stage_part, "fio": fio_part, "growth": growth_part}
+def s3_part(driver, found):
+    """With a driver of its own, which knows where rclone is."""
+    import bench_s3  # pylint: disable=import-outside-toplevel # only this part needs rclone
+    found["s3"] = bench_s3.measure(driver.base, ROUNDS)
+    print(f"  idle PSS of the mounter {found['s3']['pss_mounter_kb'] / 1024:.1f} MB, of rclone "
+          f"{found['s3']['pss_rclone_kb'] / 1024:.1f} MB", flush=True)
+    for name, figures in found["s3"]["loads"].items():
+        goal(f"s3 {name}, ours / bare", figures["ratio"], 0.95, at_most=False)
+
+
+PARTS = {"idle": idle_part, "stage": stage_part, "fio": fio_part, "growth": growth_part, "s3": s3_part}
 
 
 def main():

@@ -25,6 +25,7 @@ BUCKET = {
     "rclone-vfs-cache-max-age": "1h30m", "rclone-vfs-cache-max-size": "10G",
     "rclone-vfs-cache-poll-interval": "1m", "rclone-vfs-write-back": "5s",
     "rclone-dir-cache-time": "5m", "rclone-attr-timeout": "1s", "rclone-vfs-read-chunk-streams": "4",
+    "rclone-memory-limit": "256Mi",
 }
 
 

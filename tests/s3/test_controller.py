@@ -1,11 +1,13 @@
 """CreateVolume, DeleteVolume and expansion of volumes in S3."""
+import contextlib
 import json
 import os
 import re
+import subprocess
 
 import kernel
 import pytest
-from driver import MODES, block_capability, mount_capability
+from driver import MODES, block_capability, mount_capability, until
 from s3 import ACCESS, BUCKET, PASSPHRASE, SECRET, Cli
 
 import csi_pb2 as csi
@@ -210,6 +212,37 @@ def test_delete_purges_the_prefix_and_nothing_else(driver, server):
     assert other.names() == ["kept"]
     assert not os.path.exists(record_path(driver, "pvc-1"))
     delete(driver, "pvc-1", server.secrets())
+
+
+@contextlib.contextmanager
+def uploading(server, key):
+    """An upload in parts that runs: some have been sent, more are to come. May be killed inside."""
+    words = [os.environ["LCW_RCLONE"], "--config", "", "--retries", "1", "--s3-chunk-size", "5M",
+             "--streaming-upload-cutoff", "1M", "rcat", server.remote(f"{BUCKET}/{key}")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, env={"HOME": "/nonexistent"}) as upload:
+        upload.stdin.write(bytes(12 << 20))
+        upload.stdin.flush()
+        until("it runs", lambda: key in server.uploads(key))
+        yield upload
+        upload.stdin.close()
+
+
+def test_delete_removes_unfinished_uploads_of_the_volume_only(driver, server):
+    """rclone itself takes the prefix "team/a" for the one of "team/ab/large" too."""
+    for name in ("a", "c"):
+        create(driver, name, server.parameters(s3_path_prefix=f"team/{name}"), server.secrets())
+        make_used(driver, name)
+        with uploading(server, f"team/{name}/broken-off") as upload:
+            upload.kill()
+            upload.wait()
+    with uploading(server, "team/ab/large") as neighbour:
+        delete(driver, "a", server.secrets())
+        delete(driver, "c", server.secrets())
+        assert server.uploads("team/ab/large")
+    assert neighbour.returncode == 0
+    assert server.objects("team/") == ["team/ab/large"]
+    assert server.uploads("team/c") == []
+    assert not server.lists_uploads or server.uploads("team/c/broken-off") == []
 
 
 def test_delete_goes_on_where_it_was_broken_off(driver, server, refused):

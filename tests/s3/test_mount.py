@@ -7,7 +7,7 @@ import signal
 import kernel
 import pytest
 from driver import MODES, Driver, mount_capability, until
-from s3 import PASSPHRASE, Cli
+from s3 import PASSPHRASE, Cli, leaks
 from test_controller import create, delete
 
 import csi_pb2 as csi
@@ -20,7 +20,8 @@ def volume(driver, server):
     return create(driver, "pvc-1", server.parameters(rclone_vfs_cache_mode="off"), server.secrets())
 
 
-def rclones(driver):
+def processes(driver, command):
+    """Processes with this word that serve volumes of this driver."""
     found = []
     for folder in glob.glob("/proc/[0-9]*"):
         try:
@@ -28,9 +29,13 @@ def rclones(driver):
                 words = text.read().split(b"\0")
         except OSError:
             continue
-        if b"mount2" in words and any(driver.base.encode() in word for word in words):
+        if command in words and any(driver.base.encode() in word for word in words):
             found.append(int(folder.split("/")[2]))
     return found
+
+
+def rclones(driver):
+    return processes(driver, b"mount2")
 
 
 def write(path, text):
@@ -214,19 +219,21 @@ def test_external_access_reads_the_volume(driver, server, volume, base):
     assert out.split()[-1] == "a" or "31 a" in out
 
 
+@pytest.mark.parametrize("limit, expected", [(None, 256 << 20), ("96Mi", 96 << 20)])
+def test_the_memory_limit_of_the_class(driver, server, limit, expected):
+    volume = create(driver, "pvc-1", server.parameters(
+        rclone_vfs_cache_mode="off", rclone_memory_limit=limit), server.secrets())
+    driver.stage(volume, secrets=server.secrets())
+    with open(f"/proc/{rclones(driver)[0]}/environ", encoding="ascii") as text:
+        assert f"GOMEMLIMIT={expected}B" in text.read().split("\0")
+    driver.unstage("pvc-1")
+
+
 def test_no_secret_in_processes_and_files(driver, server, volume):
     driver.stage(volume, secrets=server.secrets())
-    hidden = [*server.secrets().values(), f"{PASSPHRASE}-pvc-1"]
-    for pid in [driver.process.pid, *rclones(driver)]:
-        for name in ("cmdline", "environ"):
-            with open(f"/proc/{pid}/{name}", "rb") as text:
-                content = text.read()
-            assert not [word for word in hidden if word.encode() in content], (pid, name)
-    for path in glob.glob(f"{driver.base}/**", recursive=True):
-        if os.path.isfile(path):
-            with open(path, "rb") as content:
-                text = content.read()
-            assert not [word for word in hidden if word.encode() in text], path
+    pids = [driver.process.pid, *processes(driver, b"mounter"), *rclones(driver)]
+    assert len(pids) == 3
+    assert leaks(driver, server, pids, "pvc-1") == []
     driver.unstage("pvc-1")
 
 

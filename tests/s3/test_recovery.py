@@ -104,6 +104,38 @@ def test_every_published_path_is_bound_anew(driver, server, volume):
     driver.unstage("pvc-1")
 
 
+def test_the_layers_of_many_recoveries_are_taken_away(driver, server, volume):
+    """Each recovery puts one mount on top of the published path."""
+    driver.stage(volume, secrets=server.secrets())
+    target = driver.publish(volume)
+    for _ in range(40):
+        kernel.run("mount", "--bind", driver.staging("pvc-1"), target)
+    assert len(layers(target)) == 41
+    driver.unpublish("pvc-1")
+    assert not layers(target) and not os.path.exists(target)
+    driver.unstage("pvc-1")
+
+
+def test_an_rclone_that_does_not_answer_is_not_called_staged(driver, server, volume, refused):
+    """As one that is still starting: a pod on it would hang."""
+    driver.stage(volume, secrets=server.secrets())
+    victim, = rclones(driver)
+    staging = driver.staging("pvc-1")  # which looks at it
+    os.kill(victim, signal.SIGSTOP)
+    try:
+        time.sleep(1.5)  # what the kernel knows of the mount's root is forgotten
+        with refused("ABORTED", "does not answer"):
+            driver.stage(volume, secrets=server.secrets(), path=staging, timeout=30)
+        # Nor is a worker lost in its mount by somebody who asks for the usage.
+        assert driver.stats("pvc-1", staging, timeout=30).usage[0].total == 1 << 30
+        assert "does not answer" in condition(driver, "pvc-1").message
+    finally:
+        os.kill(victim, signal.SIGCONT)
+    driver.stage(volume, secrets=server.secrets())
+    assert rclones(driver) == [victim]
+    driver.unstage("pvc-1")
+
+
 def test_a_recovery_that_was_broken_off_is_finished(driver, server, volume):
     """The worker died when rclone served again and the published path was not bound yet."""
     driver.stage(volume, secrets=server.secrets())

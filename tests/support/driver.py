@@ -172,9 +172,9 @@ class Driver:
             request.capacity_range.required_bytes = size
         return self.nodes.NodeExpandVolume(request, timeout=TIMEOUT)
 
-    def stats(self, volume_id, path):
+    def stats(self, volume_id, path, timeout=TIMEOUT):
         return self.nodes.NodeGetVolumeStats(csi.NodeGetVolumeStatsRequest(
-            volume_id=volume_id, volume_path=path), timeout=TIMEOUT)
+            volume_id=volume_id, volume_path=path), timeout=timeout)
 
     def probe(self, timeout=5):
         return self.identity.Probe(csi.ProbeRequest(), timeout=timeout).ready.value

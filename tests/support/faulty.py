@@ -31,6 +31,7 @@ class Faulty:
     def __init__(self, port):
         self.upstream, self.mode, self.rate, self.chance = port, "pass", 200_000, 0.01
         self.random, self.open, self.dropped = random.Random(1), set(), 0
+        self.requests = []  # "PUT /bucket/key", as far as they begin a piece
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -97,6 +98,8 @@ class Faulty:
     def pump(self, source, sink):
         with contextlib.suppress(OSError):
             while piece := source.recv(65536):
+                if request := re.match(rb"[A-Z]+ /[^ ?]*", piece):
+                    self.requests.append(request.group().decode())
                 if self.mode == "slow":
                     time.sleep(len(piece) / self.rate)
                 if self.mode == "drop" and self.random.random() < self.chance:

@@ -1,4 +1,6 @@
 """A real S3 server (versitygw) and the plain rclone CLI, for tests, demo and conformance."""
+import glob
+import json
 import os
 import signal
 import socket
@@ -18,6 +20,8 @@ def free_port():
 
 class Server:
     """One S3 server on the loopback; its buckets are folders of `base`/buckets."""
+
+    lists_uploads = True  # unfinished ones, of a folder
 
     def __init__(self, base, port=None):
         self.base, self.port, self.process = str(base), port or free_port(), None
@@ -50,10 +54,18 @@ class Server:
             self.raw("mkdir", BUCKET)
         return self
 
+    def remote(self, path):
+        """For the plain CLI on the ciphertext."""
+        return (f":s3,provider=Other,access_key_id={ACCESS},secret_access_key={self.secret},"
+                f"region=us-east-1,endpoint='{self.endpoint}':{path}")
+
     def raw(self, word, path, **options):
-        """The plain CLI on the ciphertext."""
-        return rclone(word, f":s3,provider=Other,access_key_id={ACCESS},secret_access_key={self.secret},"
-                            f"region=us-east-1,endpoint='{self.endpoint}':{path}", **options)
+        return rclone(word, self.remote(path), **options)
+
+    def uploads(self, prefix):
+        """Keys of the unfinished uploads whose name begins so."""
+        answer = json.loads(rclone("backend", "list-multipart-uploads", self.remote(f"{BUCKET}/{prefix}")))
+        return sorted(upload["Key"] for upload in answer[BUCKET])
 
     def stop(self):
         if self.process:
@@ -100,6 +112,8 @@ class Server:
 class Minio(Server):
     """Another implementation: an object is a folder with a file xl.meta."""
 
+    lists_uploads = False  # of a whole key only; after a day it removes them by itself
+
     def command(self):
         return [os.environ["LCW_MINIO"], "server", "--quiet", "--address", f"127.0.0.1:{self.port}",
                 self.buckets], {"MINIO_ROOT_USER": ACCESS, "MINIO_ROOT_PASSWORD": self.secret,
@@ -142,6 +156,60 @@ def rclone(*words, stdin=None, check=True):
                           timeout=120, check=False, env={"HOME": "/nonexistent"})
     assert not check or done.returncode == 0, done.stderr.decode()
     return done.stdout
+
+
+RC_CALLS = ("config/dump", "config/get", "config/listremotes", "options/get", "core/command", "core/stats",
+            "core/version", "vfs/list", "vfs/stats", "vfs/queue", "rc/list", "job/list")
+
+
+def ask_rc(socket_path, call):
+    """What rclone's remote control answers to anybody who can reach it, with its status line."""
+    with socket.socket(socket.AF_UNIX) as rc:
+        rc.settimeout(20)
+        rc.connect(socket_path)
+        body = b'{"name": "c"}'
+        rc.sendall(b"POST /%s HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                   % (call.encode(), len(body), body))
+        answer = b""
+        while piece := rc.recv(65536):
+            answer += piece
+        return answer
+
+
+def config_of(pid):
+    """The configuration that an rclone was started with, which only root can look at."""
+    path = f"/proc/{pid}/fd/4"
+    assert os.readlink(path).startswith("/memfd:"), os.readlink(path)
+    with open(path, encoding="ascii") as text:
+        return dict(line.rstrip("\n").split(" = ", 1) for line in text if " = " in line)
+
+
+def leaks(driver, server, pids, salt):
+    """Where a secret of a staged volume can be seen: of processes the words, the environment and
+    what rclone's rc says, and every file below the driver's folder but the volumes themselves."""
+    rclone_pid = pids[-1]
+    config = config_of(rclone_pid)
+    hidden = [*server.secrets().values(), f"{PASSPHRASE}-{salt}", config["password"],
+              config["password2"]]
+    assert config["secret_access_key"] in hidden  # we look at the right one
+    places = {}
+    for pid in pids:
+        for name in ("cmdline", "environ"):
+            with open(f"/proc/{pid}/{name}", "rb") as text:
+                places[f"{name} of {pid}"] = text.read()
+    rc_socket, = glob.glob(f"{driver.base}/run/mounter/*/rc.sock")
+    places.update({f"rc {call}": ask_rc(rc_socket, call) for call in RC_CALLS})
+    assert b" 200 " in places["rc vfs/stats"] and b" 200 " not in places["rc config/dump"]
+    for folder, folders, files in os.walk(driver.base):
+        folders[:] = [one for one in folders if not os.path.ismount(f"{folder}/{one}")
+                      or one == "pvc-1" and folder.endswith("run/cache")]
+        for path in (f"{folder}/{name}" for name in files):
+            if os.path.isfile(path) and not path.endswith(".img"):
+                with open(path, "rb") as content:
+                    places[path] = content.read()
+    assert any("driver.log" in place for place in places)
+    return [place for place, content in places.items()
+            if any(word.encode() in content for word in hidden)]
 
 
 class Cli:

@@ -27,6 +27,7 @@ from s3 import Cli, Server  # noqa: E402
 
 import csi_pb2 as csi  # noqa: E402
 import grpc  # noqa: E402
+from summary import add  # noqa: E402
 
 AGAIN = {"UNAVAILABLE", "ABORTED", "DEADLINE_EXCEEDED", "CANCELLED", "FAILED_PRECONDITION"}
 PATIENCE = 240
@@ -248,6 +249,8 @@ class Torture:
               f"{len(self.failures)} failures")
         for failure in self.failures[:20]:
             print(f"  FAIL {failure}")
+        add("s3", "rclone, mounter, driver", self.options.rounds, len(self.failures),
+            f"seed {self.options.seed}, longest outage {self.longest:.0f} s")
         return 1 if self.failures else 0
 
 

@@ -190,6 +190,8 @@ static void bad_s3_values_are_refused_by_name(void **state)
 		{ { "rclone-vfs-cache-max-size", "1M" } },
 		{ { "rclone-vfs-cache-poll-interval", "1ms" } },
 		{ { "rclone-vfs-read-chunk-streams", "-1" } },
+		{ { "rclone-memory-limit", "1Mi" } },
+		{ { "rclone-memory-limit", "much" } },
 		{ { "s3-shared-prefix", "true" } },
 		{ { "s3-secret-name", "a" } },
 		{ { "s3-access-key-id-secret-namespace", "a" } },
