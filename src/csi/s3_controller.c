@@ -148,8 +148,8 @@ int csi_s3_delete(const struct rpc_call *call, struct volume_record *record, str
 	struct csi_service *service = call->service;
 
 	/* A node that left the cluster cannot write any more. */
-	bool is_lost = *record->node && service->kube &&
-		       cluster_node_is_gone(service, record->node);
+	bool is_lost =
+		*record->node && service->kube && cluster_node_is_gone(service, record->node);
 	if (*record->node && !is_lost)
 		return err_set(
 			e, ERR_FAILED_PRECONDITION,
