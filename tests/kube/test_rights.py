@@ -1,0 +1,70 @@
+"""The driver with the rights that the chart gives it, and no others: service accounts, roles and the admission policy of deploy/."""
+import os
+import subprocess
+
+import pytest
+from cluster import tool
+from conftest import REPO, built
+from driver import until
+from nodes import Controller, Node, shared_folder
+from objects import look, objects
+
+NAMESPACE = "kube-system"
+
+
+@pytest.fixture
+def rights(kinds):
+    files = [str(REPO / "deploy" / name) for name in ("10-rbac.yaml", "80-admission.yaml")]
+    for path in files:
+        kinds.kubectl("apply", "-f", path)
+    kinds.apply('{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}')
+
+    def kubeconfig(account, *words):
+        token = kinds.kubectl("create", "token", f"lukscryptwalker-csi-{account}", "-n", NAMESPACE, *words).strip()
+        return kinds.write_kubeconfig(f"{account}.kubeconfig", {"token": token})
+
+    yield kubeconfig
+    for path in files:
+        kinds.kubectl("delete", "-f", path, "--wait=false")
+    kinds.kubectl("delete", "node", "a")
+
+
+def test_the_rights_of_the_chart_are_enough(kinds, rights, folder):
+    node_config = rights("node", "--bound-object-kind=Node", "--bound-object-name=a")
+    controller = Controller(folder / "controller", built("lukscryptwalker-csi"), rights("controller"))
+    node = Node(folder / "a", built("lukscryptwalker-csi"), node_config, node="a")
+    with shared_folder(node.kubelet):
+        controller.start()
+        node.start()
+        until("the node reports", lambda: (look(kinds, "luksnode", "a") or {}).get("status", {}).get("heartbeat"), 30)
+        controller.create_on("pvc-1", "a")
+        assert controller.expand("pvc-1", 64 << 20).capacity_bytes == 64 << 20
+        # Lost and made again, by the node alone.
+        kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+        kinds.kubectl("delete", "luksvolume", "pvc-1")
+        node.restart()
+        until("it is there again", lambda: (look(kinds, "luksvolume", "pvc-1") or {}).get("status", {}).get("phase") == "Ready", 30)
+        controller.delete("pvc-1")
+        assert objects(kinds, "luksvolumes") == [] and os.listdir(f"{node.base}/host/data") == []
+        for one in (controller, node):
+            assert "forbidden" not in one.read_log() and "PERMISSION_DENIED" not in one.read_log()
+            assert one.stop() == 0
+
+
+def test_a_node_may_not_speak_for_another(kinds, rights, folder):
+    """The token of node a in a driver that says it is b: it reports nothing."""
+    node = Node(folder / "b", built("lukscryptwalker-csi"), rights("node", "--bound-object-kind=Node", "--bound-object-name=a"), node="b")
+    with shared_folder(node.kubelet):
+        node.start()
+        until("it is refused", lambda: "may not write the LUKSNode of b" in node.read_log(), 30)
+        assert look(kinds, "luksnode", "b") is None
+        assert node.stop() == 0
+
+
+@pytest.mark.parametrize("account", ["node", "controller"])
+def test_no_secret_can_be_read(kinds, rights, account):
+    config = rights(account)
+    for words in (["get", "secret", "any", "-n", NAMESPACE], ["get", "secrets", "-A"],
+                  ["get", "secrets", "-n", NAMESPACE, "--watch", "--request-timeout=5s"]):
+        done = subprocess.run([tool("kubectl"), f"--kubeconfig={config}", *words], capture_output=True, text=True, timeout=60)
+        assert done.returncode != 0 and "forbidden" in done.stderr.lower(), done
