@@ -41,9 +41,10 @@ static void put_outcome(json_t *status, const struct luksvolume_report *report)
 /* Standard condition: its time is that of the last change of its status. */
 static json_t *condition(const json_t *object, const struct luksvolume_report *report)
 {
+	bool is_abnormal = report->is_abnormal || !report->record;
 	const json_t *old =
 		json_array_get(json_object_get(json_object_get(object, "status"), "conditions"), 0);
-	const char *word = report->is_abnormal ? "False" : "True";
+	const char *word = is_abnormal ? "False" : "True";
 	const char *before = json_string_value(json_object_get(old, "status"));
 	const char *since = json_string_value(json_object_get(old, "lastTransitionTime"));
 	char now[CLOCK_TEXT_SIZE];
@@ -52,8 +53,9 @@ static json_t *condition(const json_t *object, const struct luksvolume_report *r
 	if (!before || !since || strcmp(before, word) != 0)
 		since = now;
 	return json_pack("[{s:s, s:s, s:s, s:s, s:s}]", "type", "Healthy", "status", word, "reason",
-			 report->is_abnormal ? "Abnormal" : "AsExpected", "message",
-			 report->condition, "lastTransitionTime", since);
+			 is_abnormal ? "Abnormal" : "AsExpected", "message",
+			 report->record ? report->condition : report->why->msg,
+			 "lastTransitionTime", since);
 }
 
 static void put_local(json_t *status, const struct volume_record *record)
@@ -113,8 +115,10 @@ json_t *luksvolume_report_patch(const json_t *object, const struct luksvolume_re
 			put_s3(status, report);
 		else
 			put_local(status, record);
-		json_object_set_new(status, "conditions", condition(object, report));
 	}
+	/* What was never made has no health. */
+	if (record || json_object_get(before, "state"))
+		json_object_set_new(status, "conditions", condition(object, report));
 	if (!changes(before, status)) {
 		json_decref(status);
 		return NULL;

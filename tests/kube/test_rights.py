@@ -1,4 +1,5 @@
 """The driver with the rights that the chart gives it, and no others: service accounts, roles and the admission policy of deploy/."""
+import json
 import os
 import subprocess
 
@@ -12,12 +13,21 @@ from objects import look, objects
 NAMESPACE = "kube-system"
 
 
+def luksnode(name):
+    return {"apiVersion": "lukscryptwalker.csi.k8s.io/v1alpha1", "kind": "LUKSNode", "metadata": {"name": name}}
+
+
 @pytest.fixture
 def rights(kinds):
     files = [str(REPO / "deploy" / name) for name in ("10-rbac.yaml", "80-admission.yaml")]
     for path in files:
         kinds.kubectl("apply", "-f", path)
     kinds.apply('{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}')
+    # A policy is compiled a moment after it was made.
+    kinds.apply(json.dumps(luksnode("probe")))
+    as_node = ("--as=system:serviceaccount:kube-system:lukscryptwalker-csi-node", "label", "luksnode", "probe", "touched=yes", "--dry-run=server")
+    until("the policies are in force", lambda: "names no node" in kinds.kubectl(*as_node, check=False), 60)
+    kinds.kubectl("delete", "luksnode", "probe")
 
     def kubeconfig(account, *words):
         token = kinds.kubectl("create", "token", f"lukscryptwalker-csi-{account}", "-n", NAMESPACE, *words).strip()
@@ -40,7 +50,7 @@ def test_the_rights_of_the_chart_are_enough(kinds, rights, folder):
         controller.create_on("pvc-1", "a")
         assert controller.expand("pvc-1", 64 << 20).capacity_bytes == 64 << 20
         # Lost and made again, by the node alone.
-        kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+        kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", '{"metadata":{"finalizers":null},"spec":{"destroy":true}}')
         kinds.kubectl("delete", "luksvolume", "pvc-1")
         node.restart()
         until("it is there again", lambda: (look(kinds, "luksvolume", "pvc-1") or {}).get("status", {}).get("phase") == "Ready", 30)
@@ -59,6 +69,26 @@ def test_a_node_may_not_speak_for_another(kinds, rights, folder):
         until("it is refused", lambda: "may not write the LUKSNode of b" in node.read_log(), 30)
         assert look(kinds, "luksnode", "b") is None
         assert node.stop() == 0
+
+
+def test_what_goes_with_its_claim_is_not_deleted_by_hand(kinds, rights, start):
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    uid = look(kinds, "luksvolume", "pvc-1")["metadata"]["uid"]
+
+    def said(*words):
+        return kinds.kubectl("delete", "--dry-run=server", *words, check=False)
+
+    until("the policy is in force", lambda: "not its LUKSVolume" in said("luksvolume", "pvc-1"), 30)
+    assert "not its LUKSVolume" in kinds.kubectl("delete", "luksvolumes", "--all", check=False)
+    assert "uninstall the driver first" in kinds.kubectl("delete", "crd", "luksvolumes.lukscryptwalker.csi.k8s.io", check=False)
+    assert "uninstall" not in said("crd", "luksnodes.lukscryptwalker.csi.k8s.io")
+    assert look(kinds, "luksvolume", "pvc-1")["metadata"]["uid"] == uid
+    # How a volume without a claim is destroyed (docs/operations.md).
+    kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", '{"spec":{"destroy":true}}')
+    assert os.path.exists(node.image("pvc-1")) and look(kinds, "luksvolume", "pvc-1")["metadata"]["uid"] == uid
+    kinds.kubectl("delete", "luksvolume", "pvc-1")
+    assert not os.path.exists(node.image("pvc-1"))
 
 
 @pytest.mark.parametrize("account", ["node", "controller"])

@@ -7,7 +7,7 @@ import time
 
 import csi_pb2 as csi
 import pytest
-from conftest import built
+from conftest import CRDS, REPO, built
 from driver import until
 from objects import look, objects, refused
 
@@ -131,10 +131,8 @@ def test_a_node_that_is_away_is_waited_for(kinds, start):
     # Should it come back all the same, its data are known again, and deleted as they should be.
     node.start()
     until("the volume is known again", lambda: look(kinds, "luksvolume", "pvc-1"), 20)
-    kinds.kubectl("delete", "luksvolume", "pvc-1", "--wait=false")
-    until("the node deletes it", lambda: look(kinds, "luksvolume", "pvc-1") is None, 20)
-    assert not os.path.exists(node.image("pvc-1"))
     controller.delete("pvc-1")
+    assert look(kinds, "luksvolume", "pvc-1") is None and not os.path.exists(node.image("pvc-1"))
 
 
 def request_of(name, node):
@@ -161,6 +159,66 @@ def test_a_lost_object_is_made_again_from_the_disk(kinds, start):
     assert not os.path.exists(node.image("pvc-1"))
 
 
+def made_again(cluster, name, uid):
+    found = look(cluster, "luksvolume", name)
+    return found and found["metadata"]["uid"] != uid and found["status"]["phase"] == "Ready"
+
+
+def test_u03_only_a_volume_that_was_deleted_is_destroyed(kinds, start):
+    """`kubectl delete luksvolume`, and of the whole kind (as `kubectl delete -f deploy/` does), destroy nothing."""
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    uid = look(kinds, "luksvolume", "pvc-1")["metadata"]["uid"]
+    with open(node.image("pvc-1"), "rb") as image:
+        kinds.kubectl("delete", "luksvolume", "pvc-1")
+        until("the object is there again", lambda: made_again(kinds, "pvc-1", uid), 20)
+        assert "not by DeleteVolume" in node.read_log()
+        uid = look(kinds, "luksvolume", "pvc-1")["metadata"]["uid"]
+        kinds.kubectl("delete", "crd", "luksvolumes.lukscryptwalker.csi.k8s.io")
+        kinds.kubectl("apply", "-f", str(REPO / CRDS))
+        kinds.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+        node.restart()  # which reports at once
+        until("it survives its kind", lambda: made_again(kinds, "pvc-1", uid), 30)
+        assert os.fstat(image.fileno()).st_nlink == 1, "it is the same image"
+    controller.delete("pvc-1")
+    assert not os.path.exists(node.image("pvc-1"))
+
+
+def test_a_deletion_that_began_by_hand_can_be_ended_by_a_claim(kinds, start):
+    """The node was away when somebody deleted the object; DeleteVolume comes before it is back."""
+    kinds.kubectl("create", "-f", "-", given=NODE)
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    node.kill()
+    kinds.kubectl("delete", "luksvolume", "pvc-1", "--wait=false")
+    with refused("DEADLINE_EXCEEDED"):
+        delete_within(controller, "pvc-1", 5)
+    node.start()
+    controller.delete("pvc-1")
+    assert look(kinds, "luksvolume", "pvc-1") is None and not os.path.exists(node.image("pvc-1"))
+    kinds.kubectl("delete", "node", "a")
+
+
+def test_an_etcd_that_was_restored_from_before_an_expansion(kinds, start):
+    """The disk knows better, and the cluster is told."""
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    old = look(kinds, "luksvolume", "pvc-1")
+    assert controller.expand("pvc-1", 64 * MIB).capacity_bytes == 64 * MIB
+    node.kill()
+    kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    kinds.kubectl("delete", "luksvolume", "pvc-1")
+    for key in ("uid", "resourceVersion", "creationTimestamp", "generation"):
+        old["metadata"].pop(key)
+    kinds.kubectl("create", "-f", "-", given=json.dumps(old))
+    kinds.kubectl("patch", "luksvolume", "pvc-1", "--subresource=status", "--type=merge", "-p", json.dumps({"status": old["status"]}))
+    node.start()
+    until("the node reports what is there", lambda: look(kinds, "luksvolume", "pvc-1")["status"]["capacity"] == "64Mi", 30)
+    assert os.path.getsize(node.image("pvc-1")) == 80 * MIB
+    assert controller.expand("pvc-1", 96 * MIB).capacity_bytes == 96 * MIB
+    controller.delete("pvc-1")
+
+
 def test_data_that_are_gone_are_never_made_anew(kinds, start):
     controller, node = start("a")
     controller.create_on("pvc-1", "a")
@@ -169,7 +227,9 @@ def test_data_that_are_gone_are_never_made_anew(kinds, start):
     os.rename(f"{node.base}/host/data", f"{node.base}/host/away")
     node.start()
     until("the loss is said", lambda: look(kinds, "luksvolume", "pvc-1")["status"]["phase"] == "Failed", 20)
-    assert "cannot be found" in look(kinds, "luksvolume", "pvc-1")["status"]["message"]
+    status = look(kinds, "luksvolume", "pvc-1")["status"]
+    assert "cannot be found" in status["message"]
+    assert [one["status"] for one in status["conditions"]] == ["False"] and "cannot be found" in status["conditions"][0]["message"]
     assert condition_of(controller, "pvc-1").abnormal
     assert not os.path.exists(f"{node.base}/host/data/pvc-1")
     with refused("FAILED_PRECONDITION", "cannot be found"):
@@ -187,7 +247,8 @@ def test_data_that_are_gone_are_never_made_anew(kinds, start):
 
 @pytest.mark.parametrize("change", [
     {"spec": {"nodeName": "b"}}, {"spec": {"capacity": "1Mi"}}, {"spec": {"parameters": {"fsType": "xfs"}}},
-    {"spec": {"backend": "s3"}}, {"spec": {"volumeID": "other"}}, {"spec": {"capacity": "many"}}])
+    {"spec": {"backend": "s3"}}, {"spec": {"volumeID": "other"}}, {"spec": {"claim": "other/claim"}},
+    {"spec": {"volumeName": None}}, {"spec": {"created": "2000-01-01T00:00:00Z"}}, {"spec": {"capacity": "many"}}])
 def test_what_may_not_change_is_refused_by_the_api(kinds, start, change):
     controller, _ = start("a")
     controller.create_on("pvc-1", "a")
