@@ -87,4 +87,18 @@ struct luksvolume_report {
  */
 json_t *luksvolume_report_patch(const json_t *object, const struct luksvolume_report *report);
 
+/*
+ * The condition Healthy of an object, or of a patch: "True", "False", "Unknown" or NULL, and its
+ * sentence. Borrowed.
+ */
+const char *luksvolume_healthy(const json_t *object);
+const char *luksvolume_healthy_message(const json_t *object);
+
+/*
+ * The condition of a volume whose node says nothing any more, as a merge patch of the status that
+ * is refused when somebody has changed the object meanwhile. NULL when it says so already, or is
+ * not made yet.
+ */
+json_t *luksvolume_silence_patch(const json_t *object, const char *node);
+
 #endif

@@ -205,14 +205,12 @@ def test_what_the_node_may_do(cluster, release):
     """The whole list: what is not here it may not."""
     release("rights", {"s3StorageClasses": [{"name": "s3", "s3": {"bucket": "abc", "credentialsSecret": {"name": "keys"}}}]})
     ours = "lukscryptwalker.csi.k8s.io"
-    write = {"get", "update", "patch"}
     assert permissions(cluster, "rights-lukscryptwalker-csi-node") == {
-        (f"luksvolumes.{ours}", ()): write | {"list", "watch", "create"},
-        (f"luksnodes.{ours}", ()): write | {"create"},
-        (f"luksvolumes/status.{ours}", ()): write,
-        (f"luksnodes/status.{ours}", ()): write,
-        ("events", ()): {"create", "patch"},
-        ("events.events.k8s.io", ()): {"create", "patch"},
+        (f"luksvolumes.{ours}", ()): {"get", "list", "watch", "create", "update", "patch"},
+        (f"luksnodes.{ours}", ()): {"create", "patch"},
+        (f"luksvolumes/status.{ours}", ()): {"patch"},
+        (f"luksnodes/status.{ours}", ()): {"patch"},
+        ("events", ()): {"create"},
         ("secrets", ("keys",)): {"get"},
     }
 
@@ -222,6 +220,10 @@ def test_what_the_controller_may_not_do(cluster, release):
     rights = permissions(cluster, "rights-lukscryptwalker-csi-controller")
     assert [key for key in rights if key[0] == "secrets"] == [("secrets", ("keys",))]
     assert rights[("secrets", ("keys",))] == {"get"}
+    ours = "lukscryptwalker.csi.k8s.io"
+    assert {key[0]: verbs for key, verbs in rights.items() if ours in key[0]} == {
+        f"luksvolumes.{ours}": {"get", "list", "create", "update", "patch", "delete"}, f"luksvolumes/status.{ours}": {"patch"},
+        f"luksnodes.{ours}": {"get", "list"}, f"luksnodes/status.{ours}": {"patch"}}
     assert rights[("pods", ())] == {"get"}
     for (resource, _), verbs in rights.items():
         assert "*" not in verbs and "*" not in resource, resource

@@ -8,7 +8,7 @@ from cluster import tool
 from conftest import REPO, built
 from driver import until
 from nodes import Controller, Node, shared_folder
-from objects import look, objects
+from objects import fall_silent, healthy, look, objects
 
 NAMESPACE = "kube-system"
 
@@ -24,10 +24,8 @@ def rights(kinds):
         kinds.kubectl("apply", "-f", path)
     kinds.apply('{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}')
     # A policy is compiled a moment after it was made.
-    kinds.apply(json.dumps(luksnode("probe")))
-    as_node = ("--as=system:serviceaccount:kube-system:lukscryptwalker-csi-node", "label", "luksnode", "probe", "touched=yes", "--dry-run=server")
-    until("the policies are in force", lambda: "names no node" in kinds.kubectl(*as_node, check=False), 60)
-    kinds.kubectl("delete", "luksnode", "probe")
+    as_node = ("create", "--dry-run=server", "--validate=false", "--as=system:serviceaccount:kube-system:lukscryptwalker-csi-node", "-f", "-")
+    until("the policies are in force", lambda: "names no node" in kinds.kubectl(*as_node, given=json.dumps(luksnode("probe")), check=False), 60)
 
     def kubeconfig(account, *words):
         token = kinds.kubectl("create", "token", f"lukscryptwalker-csi-{account}", "-n", NAMESPACE, *words).strip()
@@ -54,6 +52,14 @@ def test_the_rights_of_the_chart_are_enough(kinds, rights, folder):
         kinds.kubectl("delete", "luksvolume", "pvc-1")
         node.restart()
         until("it is there again", lambda: (look(kinds, "luksvolume", "pvc-1") or {}).get("status", {}).get("phase") == "Ready", 30)
+        # Its node falls silent, and speaks again.
+        node.kill()
+        fall_silent(kinds, "a")
+        controller.restart()
+        until("the controller says so", lambda: healthy(kinds, "pvc-1") == "Unknown", 30)
+        node.start()
+        until("the node says otherwise", lambda: healthy(kinds, "pvc-1") == "True", 30)
+        assert {one["reason"] for one in kinds.get("events")["items"]} >= {"VolumeUnhealthy", "VolumeHealthy"}
         controller.delete("pvc-1")
         assert objects(kinds, "luksvolumes") == [] and os.listdir(f"{node.base}/host/data") == []
         for one in (controller, node):

@@ -163,6 +163,23 @@ def test_a_reclaim_policy_of_retain_keeps_the_data(kinds, sidecars):
     kinds.kubectl("delete", "pv", name)
 
 
+def test_the_people_of_a_claim_are_told_what_is_wrong(kinds, sidecars):
+    _, (node, _) = sidecars
+    kinds.apply(json.dumps({**CLASS, "metadata": {"name": "late"}, "volumeBindingMode": "WaitForFirstConsumer"}))
+    kinds.apply(json.dumps(claim_of("told", class_name="late")))
+    choose(kinds, "told", "a")
+    until("it is bound", lambda: bound(kinds, "told"), 60)
+    os.rename(f"{node.base}/host/data", f"{node.base}/host/away")
+    node.restart()  # which looks at once
+    until("kubectl describe says it", lambda: "VolumeUnhealthy" in kinds.kubectl("describe", "pvc", "told"), 30)
+    assert "is the disk of local-path mounted?" in kinds.kubectl("describe", "pvc", "told")
+    os.rename(f"{node.base}/host/away", f"{node.base}/host/data")
+    node.restart()
+    until("and that it is good again", lambda: "VolumeHealthy" in kinds.kubectl("describe", "pvc", "told"), 30)
+    kinds.kubectl("delete", "pvc", "told", "--wait=false")
+    until("it goes", lambda: objects(kinds, "luksvolumes") == [], 60)
+
+
 def test_the_controller_dies_while_it_creates(kinds, sidecars):
     controller, nodes = sidecars
     kinds.apply(json.dumps(CLASS))

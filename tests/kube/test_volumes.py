@@ -9,7 +9,7 @@ import csi_pb2 as csi
 import pytest
 from conftest import CRDS, REPO, built
 from driver import until
-from objects import look, objects, refused
+from objects import fall_silent, healthy, look, objects, refused
 
 MIB = 1 << 20
 
@@ -275,6 +275,32 @@ def test_an_api_server_that_is_away_stops_no_call_of_kubelet(kinds, start, forwa
     front.cut()
     until("calls go on", lambda: not condition_of(controller, "pvc-1").abnormal, 60)
     controller.delete("pvc-1")
+
+
+def test_a_silent_node_is_told(kinds, start):
+    """What a dead node said last is not the truth; the people of the claim are told."""
+    kinds.apply('{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}')
+    controller, node, other = start("a", "b")
+    claim = {"csi.storage.k8s.io/pvc/name": "web-0", "csi.storage.k8s.io/pvc/namespace": "shop"}
+    controller.create_on("pvc-1", "a", **claim)
+    controller.create_on("pvc-2", "b")
+    node.kill()
+    fall_silent(kinds, "a")
+    controller.restart()
+    until("the volume's health is not known", lambda: healthy(kinds, "pvc-1") == "Unknown", 20)
+    assert healthy(kinds, "pvc-2") == "True"
+    lines = [line.split()[:2] for line in kinds.kubectl("get", "luksnodes").splitlines()]
+    assert lines == [["NAME", "READY"], ["a", "Unknown"], ["b", "True"]]
+    node.start()
+    until("the node speaks for itself", lambda: healthy(kinds, "pvc-1") == "True", 20)
+    assert [line.split()[1] for line in kinds.kubectl("get", "luksnodes").splitlines()] == ["READY", "True", "True"]
+    until("all was told", lambda: len(kinds.get("events", "-n", "shop")["items"]) == 2, 10)
+    events = sorted(kinds.get("events", "-n", "shop")["items"], key=lambda one: one["metadata"]["name"])
+    assert [(one["type"], one["reason"]) for one in events] == [("Warning", "VolumeUnhealthy"), ("Normal", "VolumeHealthy")]
+    assert "node 'a', which has it, says nothing any more" in events[0]["message"]
+    assert events[0]["involvedObject"]["kind"] == "PersistentVolumeClaim" and events[0]["involvedObject"]["name"] == "web-0"
+    for name in ("pvc-1", "pvc-2"):
+        controller.delete(name)
 
 
 def test_the_table_of_kubectl(kinds, start):
