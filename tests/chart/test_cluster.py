@@ -281,8 +281,8 @@ def test_a_node_writes_only_its_own(cluster, release, kinds):
     in_s3["spec"].update({"backend": "s3", "nodeName": None})
     assert "created" in as_node("a", "create", "--validate=false", "-f", "-", given=dump([in_s3]))
     assert "may change nothing but the status" in as_node("a", "label", "luksvolume", "in-s3", "touched=yes")
-    status = ("patch", "luksvolume", "in-s3", "--subresource=status", "--type=merge", "-p", '{"status":{"phase":"Ready"}}')
-    assert "patched" in as_node("a", *status)
+    status = dump([{**{key: in_s3[key] for key in ("apiVersion", "kind", "metadata")}, "status": {"phase": "Ready"}}])
+    assert "serverside-applied" in as_node("a", "apply", "--server-side", "--subresource=status", "--validate=false", "-f", "-", given=status)
     for name in ("of-b", "in-s3"):
         cluster.kubectl("patch", "luksvolume", name, *destroy)
         cluster.kubectl("delete", "luksvolume", name)
