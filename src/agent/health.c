@@ -26,7 +26,7 @@ static void send(const struct csi_service *service, const struct kube_event *eve
 /* external-provisioner names a volume "pvc-" and the uid of its claim. */
 static const char *claim_uid(const json_t *object)
 {
-	const char *name = text_of(object, "spec", "volumeName");
+	const char *name = text_of(object, "spec", "volumeID");
 
 	return name && strlen(name) == 40 && strncmp(name, "pvc-", 4) == 0 ? name + 4 : NULL;
 }

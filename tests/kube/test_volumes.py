@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import csi_pb2 as csi
+import kernel
 import pytest
 from conftest import CRDS, REPO, built
 from driver import until
@@ -217,6 +218,42 @@ def test_an_etcd_that_was_restored_from_before_an_expansion(kinds, start):
     assert os.path.getsize(node.image("pvc-1")) == 80 * MIB
     assert controller.expand("pvc-1", 96 * MIB).capacity_bytes == 96 * MIB
     controller.delete("pvc-1")
+
+
+def lcw_of(node, *words, given=None):
+    """`kubectl exec` into the node's pod: the chart tells lcw by the environment where the driver looks."""
+    places = {f"LCW_{key}": f"{node.base}/{value}" for key, value in (
+        ("STATE_DIR", "state"), ("RUN_DIR", "run"), ("HOST_ROOT", "host"), ("KUBELET_DIR", "kubelet"))}
+    done = subprocess.run([built("lcw"), *words], capture_output=True, text=True, timeout=60, input=given,
+                          env={**os.environ, **places, "KUBE_NODE_NAME": node.node})
+    assert done.returncode == 0, done
+    return done.stdout
+
+
+def test_lcw_in_the_pod_of_a_node(kinds, start):
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    lcw_of(node, "volume", "check", "pvc-1")
+    controller.delete("pvc-1")
+
+
+def test_volumes_of_the_go_driver_are_taken_over_on_their_node(kinds, start):
+    """As docs/migrate.md has it: an image without a record, `lcw node adopt`, and the cluster knows the volume."""
+    controller, node = start("a")
+    os.makedirs(f"{node.base}/host/data/pvc-go")
+    with open(node.image("pvc-go"), "wb") as image:
+        image.truncate(48 * MIB)
+    kernel.run("cryptsetup", "luksFormat", "--batch-mode", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000",
+               "--key-file", "-", node.image("pvc-go"), input="correct horse")
+    with refused("NOT_FOUND"):
+        controller.expand("pvc-go", 64 * MIB)
+    assert "is adopted" in lcw_of(node, "node", "adopt", "--local-path=/data", "--passphrase-fd=0", given="correct horse")
+    until("the cluster knows it", lambda: made_again(kinds, "pvc-go", None), 20)
+    assert look(kinds, "luksvolume", "pvc-go")["status"]["adopted"] is True
+    controller.expand("pvc-go", 64 * MIB)
+    assert os.path.getsize(node.image("pvc-go")) == 80 * MIB
+    controller.delete("pvc-go")
+    assert os.listdir(f"{node.base}/host/data") == []
 
 
 def test_data_that_are_gone_are_never_made_anew(kinds, start):
