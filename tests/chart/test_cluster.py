@@ -239,6 +239,20 @@ def kinds(cluster):
                     "crd/luksnodes.lukscryptwalker.csi.k8s.io")
 
 
+def test_deploy_goes_and_volumes_stay(cluster, kinds):
+    """`kubectl delete -f deploy/` names the definition of LUKSVolumes, too, and with it they would all go."""
+    cluster.apply(dump([{"apiVersion": "lukscryptwalker.csi.k8s.io/v1alpha1", "kind": "LUKSVolume", "metadata": {"name": "stays"}, "spec": {
+        "volumeID": "stays", "backend": "local", "nodeName": "a", "volumeMode": "Filesystem", "capacity": "1Gi", "parameters": {}}}]))
+    cluster.kubectl("apply", "-f", str(REPO / "deploy"))
+    cluster.until("the policy is in force", lambda: "not its LUKSVolume" in cluster.kubectl(
+        "delete", "luksvolume", "stays", "--dry-run=server", check=False), 30)
+    said = cluster.kubectl("delete", "-f", str(REPO / "deploy"), "--wait=false", check=False)
+    assert "uninstall the driver first" in said
+    assert cluster.get("luksvolume", "stays")["spec"]["volumeID"] == "stays"
+    assert "lukscryptwalker" not in cluster.kubectl("get", "daemonsets,deployments,clusterroles,validatingadmissionpolicies", "-A", "-o", "name")
+    cluster.until("the policy is gone, too", lambda: "deleted" in cluster.kubectl("delete", "luksvolume", "stays", check=False), 30)
+
+
 def test_a_node_writes_only_its_own(cluster, release, kinds):
     """The token of one node's pod against objects of another: a stolen node gets no further."""
     release("scope")
