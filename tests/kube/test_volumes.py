@@ -220,6 +220,30 @@ def test_an_etcd_that_was_restored_from_before_an_expansion(kinds, start):
     controller.delete("pvc-1")
 
 
+def test_a_status_that_was_wiped_is_told_again(kinds, start):
+    """It looks like a volume that nobody has made yet: what the node knows decides."""
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    before = look(kinds, "luksvolume", "pvc-1")
+    inode = os.stat(node.image("pvc-1")).st_ino
+    wipe = ("patch", "luksvolume", "pvc-1", "--subresource=status", "--type=merge", "-p", '{"status":null}')
+    kinds.kubectl(*wipe)
+    until("it is told again", lambda: look(kinds, "luksvolume", "pvc-1")["status"].get("phase") == "Ready", 20)
+    after = look(kinds, "luksvolume", "pvc-1")
+    for key in ("state", "capacity", "dataOffset", "luksUUID"):
+        assert after["status"].get(key) == before["status"].get(key), key
+    assert os.stat(node.image("pvc-1")).st_ino == inode
+    # The same while its disk is not mounted: nothing is made in its place.
+    os.rename(f"{node.base}/host/data", f"{node.base}/host/away")
+    kinds.kubectl(*wipe)
+    until("the loss is said", lambda: "is the disk of local-path mounted?" in look(kinds, "luksvolume", "pvc-1")["status"].get("message", ""), 20)
+    assert not os.path.exists(f"{node.base}/host/data/pvc-1")
+    os.rename(f"{node.base}/host/away", f"{node.base}/host/data")
+    until("it is well again", lambda: look(kinds, "luksvolume", "pvc-1")["status"].get("phase") == "Ready", 90)
+    assert os.stat(node.image("pvc-1")).st_ino == inode
+    controller.delete("pvc-1")
+
+
 def lcw_of(node, *words, given=None):
     """`kubectl exec` into the node's pod: the chart tells lcw by the environment where the driver looks."""
     places = {f"LCW_{key}": f"{node.base}/{value}" for key, value in (
