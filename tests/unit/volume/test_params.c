@@ -193,7 +193,13 @@ static void bad_s3_values_are_refused_by_name(void **state)
 		{ { "rclone-memory-limit", "1Mi" } },
 		{ { "rclone-memory-limit", "much" } },
 		{ { "s3-shared-prefix", "true" } },
+		{ { "s3-region", "" } },
+		{ { "s3-region", "%(secret_access_key)s" } },
+		{ { "s3-region", "\"us-east-1\"" } },
 		{ { "s3-secret-name", "a" } },
+		{ { "s3-secret-name", "../a" } },
+		{ { "s3-secret-name", "a?watch=1" } },
+		{ { "s3-secret-namespace", ".." } },
 		{ { "s3-access-key-id-secret-namespace", "a" } },
 		{ { "local-path", "/srv/x" } },
 	};
