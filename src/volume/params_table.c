@@ -115,11 +115,18 @@ static bool is_parallel(const char *v)
 	return parse_uint(v, 4, &count) && count >= 1;
 }
 
-static bool is_duration(const char *v)
+/* rclone counts nanoseconds in 64 bits: what it cannot hold it refuses, but only at the stage. */
+static bool is_duration_of(const char *v, int64_t least_ms)
 {
+	static const int64_t hundred_years = 36500ll * 24 * 3600 * 1000;
 	int64_t ms;
 
-	return parse_duration(v, &ms);
+	return parse_duration(v, &ms) && ms >= least_ms && ms <= hundred_years;
+}
+
+static bool is_duration(const char *v)
+{
+	return is_duration_of(v, 0);
 }
 
 /* Below it Go does nothing but collect garbage. */
@@ -173,16 +180,12 @@ static bool is_endpoint(const char *v)
 /* Uploads that wait for nobody lose their errors: with 0 a failed one leaves rclone's queue. */
 static bool is_write_back(const char *v)
 {
-	int64_t ms;
-
-	return parse_duration(v, &ms) && ms >= 1000;
+	return is_duration_of(v, 1000);
 }
 
 static bool is_poll_interval(const char *v)
 {
-	int64_t ms;
-
-	return parse_duration(v, &ms) && ms >= 1000;
+	return is_duration_of(v, 1000);
 }
 
 /* The cache is a file system of its own; a smaller one would be all overhead. */

@@ -187,6 +187,8 @@ static void bad_s3_values_are_refused_by_name(void **state)
 		{ { "s3-force-path-style", "yes" } },
 		{ { "rclone-vfs-cache-mode", "half" } },
 		{ { "rclone-vfs-write-back", "0s" } },
+		{ { "rclone-vfs-write-back", "999999999d" } },
+		{ { "rclone-vfs-cache-max-age", "36501d" } },
 		{ { "rclone-vfs-cache-max-size", "1M" } },
 		{ { "rclone-vfs-cache-poll-interval", "1ms" } },
 		{ { "rclone-vfs-read-chunk-streams", "-1" } },
