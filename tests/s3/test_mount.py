@@ -262,6 +262,17 @@ def test_the_memory_limit_of_the_class(driver, server, limit, expected):
     driver.unstage("pvc-1")
 
 
+def test_mounter_and_rclone_have_no_rights(driver, server, volume):
+    driver.stage(volume, secrets=server.secrets())
+    for pid in (*processes(driver, b"mounter"), *rclones(driver)):
+        with open(f"/proc/{pid}/status", encoding="ascii") as text:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in text if ":\t" in line)
+        rights = {name: int(status[name], 16) for name in status if name.startswith("Cap")}
+        assert len(rights) == 5 and not any(rights.values()), (pid, rights)
+        assert status["NoNewPrivs"] == "1"
+    driver.unstage("pvc-1")
+
+
 def test_no_secret_in_processes_and_files(driver, server, volume):
     driver.stage(volume, secrets=server.secrets())
     pids = [driver.process.pid, *processes(driver, b"mounter"), *rclones(driver)]
