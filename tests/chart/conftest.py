@@ -18,8 +18,6 @@ from cluster import Cluster, tool  # noqa: E402
 
 CHART = REPO / "charts/lukscryptwalker-csi"
 SPECIFICATION = REPO / "tests/chart/specification.md"
-# Without a cluster a helm that was built from source takes one of 2020.
-KUBE = ["--kube-version", "1.31.0"]
 
 
 def run(*words, given=None, env=None):
@@ -42,14 +40,14 @@ class Helm:
         return done.stdout if check else done
 
     def render_text(self, values=None, *words):
-        return self.run("template", "test", CHART, "--namespace", "kube-system", *KUBE, "-f", "-", *words, given=json.dumps(values or {}))
+        return self.run("template", "test", CHART, "--namespace", "kube-system", "-f", "-", *words, given=json.dumps(values or {}))
 
     def render(self, values=None, *words):
         return [one for one in yaml.safe_load_all(self.render_text(values, *words)) if one]
 
     def refusal(self, values):
         """The sentence with which these values are refused."""
-        done = self.run("template", "test", CHART, *KUBE, "-f", "-", given=json.dumps(values), check=False)
+        done = self.run("template", "test", CHART, "-f", "-", given=json.dumps(values), check=False)
         assert done.returncode != 0, "the chart took them"
         return done.stderr
 
