@@ -2,7 +2,7 @@
 # `make help` lists them.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := build
-.PHONY: build demo demo-s3 test test-kubernetes torture check bench fmt lint manifests docker-build kind-deploy kind-clean clean dev-setup help
+.PHONY: build demo demo-s3 test test-kubernetes torture check bench fmt lint manifests e2e docker-build kind-deploy kind-clean clean dev-setup help
 
 build: ## build/lukscryptwalker-csi and build/lcw; installs missing build packages first
 	@scripts/install-deps build
@@ -21,6 +21,9 @@ test: ## everything; the last line is `N passed, N failed`
 
 test-kubernetes: ## what talks to Kubernetes: chart, controller and nodes on a real control plane
 	@scripts/test chart kube
+
+e2e: ## a real cluster: kubelet, pods, our image, the specification as the test script
+	@scripts/e2e
 
 torture: build ## the long form of the tests: faults at every system call; takes hours
 	@scripts/install-deps test
