@@ -2,7 +2,7 @@
 # `make help` lists them.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := build
-.PHONY: build demo demo-s3 test torture check bench fmt lint manifests docker-build kind-deploy kind-clean clean dev-setup help
+.PHONY: build demo demo-s3 test test-kubernetes torture check bench fmt lint manifests e2e docker-build kind-deploy kind-clean clean dev-setup help
 
 build: ## build/lukscryptwalker-csi and build/lcw; installs missing build packages first
 	@scripts/install-deps build
@@ -18,6 +18,12 @@ demo-s3: build ## the same for volumes in S3, with a real S3 server
 
 test: ## everything; the last line is `N passed, N failed`
 	@scripts/test
+
+test-kubernetes: ## what talks to Kubernetes: chart, controller and nodes on a real control plane
+	@scripts/test chart kube
+
+e2e: ## a real cluster: kubelet, pods, our image, the specification as the test script
+	@scripts/e2e
 
 torture: build ## the long form of the tests: faults at every system call; takes hours
 	@scripts/install-deps test
@@ -62,4 +68,4 @@ dev-setup: ## every package, tool and Python library that build and tests use
 	@scripts/tools all
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile

@@ -21,7 +21,7 @@ static void prepare_process(void)
 
 	int rc = secret_protect_process();
 	if (rc < 0)
-		log_warn("cannot lock memory: secrets might reach swap",
+		log_info("may not lock all of its memory, only the secrets themselves",
 			 KV("error", strerror(-rc)));
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/silence.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -41,6 +42,7 @@ struct program {
 	struct http_server *http;
 	struct registration *registration;
 	struct agent *agent;
+	struct silence *silence;
 	struct reactor_watch *signals;
 	int signal_fd;
 	char mounter_socket[PATH_MAX];
@@ -246,6 +248,8 @@ static void register_with_kubelet(struct program *p)
 
 static int start_agent(struct program *p, struct err *e)
 {
+	if (p->service.kube && p->config->role == ROLE_CONTROLLER)
+		p->silence = silence_new(p->reactor, p->server, &p->service);
 	if (!p->service.kube || p->config->role != ROLE_NODE)
 		return 0;
 	p->agent = agent_new(p->reactor, p->server, &p->service, e);
@@ -258,6 +262,7 @@ static void program_done(struct program *p)
 	http_server_free(p->http);
 	rpc_server_free(p->server);
 	agent_free(p->agent);
+	silence_free(p->silence);
 	metrics_free(p->metrics);
 	survey_free(p->survey);
 	reactor_unwatch(p->signals);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/health.h"
 #include "base/log.h"
 #include "engine/condition.h"
 #include "engine/s3.h"
@@ -54,7 +55,11 @@ int report_volume(const struct csi_service *service, const json_t *object,
 		report.condition = condition.message;
 	}
 	auto_json json_t *patch = luksvolume_report_patch(object, &report);
-	return patch ? kube_patch(service->kube, path, patch, NULL, e) : 0;
+	if (patch && kube_patch(service->kube, path, patch, NULL, e) < 0)
+		return -1;
+	if (patch)
+		health_tell(service, object, patch);
+	return 0;
 }
 
 int report_lost(const struct csi_service *service, const struct volume_record *record,

@@ -45,6 +45,15 @@ static int destroy(const struct csi_service *service, const struct luksvolume *w
 	return 0;
 }
 
+/* The data stay, and the next report makes the object again where there are any. */
+static int keep(const struct csi_service *service, const struct luksvolume *wanted, struct err *e)
+{
+	log_warn("the LUKSVolume was deleted, but not by DeleteVolume: the data stay, and so does "
+		 "what the cluster knows of them",
+		 KV("volume", wanted->record.id));
+	return store_kube_let_go(service->kube, wanted->record.id, e);
+}
+
 static int make(const struct csi_service *service, const struct luksvolume *wanted,
 		struct volume_record *ret_record, struct err *e)
 {
@@ -109,6 +118,8 @@ static int act(const struct csi_service *service, const json_t *object,
 
 	if (csi_lock_volume(service, wanted->record.id, &lock, e) < 0)
 		return -1;
+	if (wanted->is_going && !wanted->may_destroy)
+		return keep(service, wanted, e);
 	if (wanted->is_going) {
 		if (destroy(service, wanted, e) == 0)
 			return 0;

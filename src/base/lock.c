@@ -47,6 +47,17 @@ int lock_folder(int dir_fd)
 	return fcntl(dir_fd, F_SETFD, 0) < 0 ? -errno : 0;
 }
 
+int lock_wait(int dir_fd, const char *name, int64_t timeout_ms)
+{
+	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+	int64_t end = clock_ms() + timeout_ms;
+	int fd;
+
+	while ((fd = lock_try(dir_fd, name)) == -EWOULDBLOCK && clock_ms() < end)
+		nanosleep(&pause, NULL);
+	return fd;
+}
+
 int lock_slot(int dir_fd, const char *prefix, unsigned slots, int64_t timeout_ms)
 {
 	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };

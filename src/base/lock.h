@@ -18,6 +18,9 @@
  */
 int lock_try(int dir_fd, const char *name) MUST_CHECK;
 
+/* The same, but waits up to timeout_ms for it; then -EWOULDBLOCK. */
+int lock_wait(int dir_fd, const char *name, int64_t timeout_ms) MUST_CHECK;
+
 /*
  * Locks an open folder itself, without waiting; closing dir_fd gives it back. From now on programs
  * inherit dir_fd, for the same reason that they inherit the locks above. -EWOULDBLOCK when

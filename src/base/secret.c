@@ -10,6 +10,8 @@
 #include <sys/resource.h>
 
 #define ALIGNMENT sizeof(size_t)
+/* More than a process of ours ever maps. */
+#define ROOM ((size_t)1 << 30)
 
 struct secret {
 	size_t size;
@@ -58,6 +60,17 @@ void secret_wipe(void *memory, size_t size)
 		explicit_bzero(memory, size);
 }
 
+/*
+ * Without CAP_IPC_LOCK a process may lock only so much, and once everything is locked to come,
+ * what goes over it cannot be mapped at all: a library, a stack, the memory of a burst.
+ */
+static bool is_room_left(void)
+{
+	void *room = mmap(NULL, ROOM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return room != MAP_FAILED && munmap(room, ROOM) == 0;
+}
+
 int secret_protect_process(void)
 {
 	const struct rlimit none = { 0, 0 };
@@ -66,5 +79,9 @@ int secret_protect_process(void)
 		return -errno;
 	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
 		return -errno;
+	if (!is_room_left()) {
+		munlockall();
+		return -EAGAIN;
+	}
 	return 0;
 }

@@ -32,7 +32,8 @@ void secret_wipe(void *memory, size_t size);
 /*
  * To be called first thing in every process, and again after fork (locks are not inherited):
  * no core dump, no ptrace by the same user, and every page locked as it is touched, so that no
- * copy of a request can reach swap. Returns 0, or -errno where memory could not be locked.
+ * copy of a request can reach swap. Returns 0, or -errno where only the secrets themselves are
+ * locked, because this process may not lock more.
  */
 int secret_protect_process(void);
 

@@ -3,13 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/privileges.h"
 
 enum { FIRST_FD = 3, OUT_OF_THE_WAY = 64 };
 
@@ -26,14 +27,6 @@ static void place_fds(const struct spawn *spawn)
 	close_range((unsigned)FIRST_FD + (unsigned)spawn->fd_count, ~0u, 0);
 }
 
-/* With an empty bounding set exec gives root no capability back. */
-static void drop_privileges(void)
-{
-	for (int capability = 0; capability <= CAP_LAST_CAP; capability++)
-		prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-}
-
 static NORETURN void become(const struct spawn *spawn, pid_t parent)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -45,7 +38,7 @@ static NORETURN void become(const struct spawn *spawn, pid_t parent)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(127);
-		drop_privileges();
+		privileges_drop();
 	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "csi/local.h"
 #include "csi/reply.h"
 #include "csi/request.h"
@@ -61,6 +62,17 @@ static int find_record(const StageRequest *request, const struct csi_service *se
 	return 0;
 }
 
+/* DeleteVolume purges a prefix only when the record says that something was written there. */
+static void note_failed_stage(struct csi_service *service, const struct volume_record *known,
+			      const struct volume_record *now)
+{
+	struct err e = { 0 };
+
+	if (*now->id && csi_mirror_record(service, known, now, &e) < 0)
+		log_warn("cannot note that a failed stage has written into the bucket",
+			 KV("volume", now->id), KV("error", e.msg));
+}
+
 int node_s3_stage(struct rpc_call *call, struct err *e)
 {
 	const StageRequest *request = (const StageRequest *)call->request;
@@ -83,8 +95,11 @@ int node_s3_stage(struct rpc_call *call, struct err *e)
 	if (csi_s3_keys_find(call, &record.params, &keys, e) < 0)
 		return -1;
 	stage.secrets = keys.secrets;
-	if (s3_stage(&service->node, &stage, &now, e) < 0 ||
-	    csi_mirror_record(service, &known, &now, e) < 0)
+	if (s3_stage(&service->node, &stage, &now, e) < 0) {
+		note_failed_stage(service, &known, &now);
+		return -1;
+	}
+	if (csi_mirror_record(service, &known, &now, e) < 0)
 		return -1;
 	return rpc_call_reply(call, &reply.base, e);
 }

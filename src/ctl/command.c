@@ -63,12 +63,13 @@ const struct ctl_option ctl_options[] = {
 	  "where a volume lies that the store does not know "
 	  "(/opt/local-path-provisioner)" },
 	{ "--state-dir", CTL_PATH, PLACE(state_dir), "DIR",
-	  "as the driver has it (/var/lib/lukscryptwalker)" },
+	  "as the driver has it ($LCW_STATE_DIR, /var/lib/lukscryptwalker)" },
 	{ "--run-dir", CTL_PATH, PLACE(run_dir), "DIR",
-	  "as the driver has it (/run/lukscryptwalker)" },
-	{ "--host-root", CTL_PATH, PLACE(host_root), "DIR", "as the driver has it (/)" },
+	  "as the driver has it ($LCW_RUN_DIR, /run/lukscryptwalker)" },
+	{ "--host-root", CTL_PATH, PLACE(host_root), "DIR",
+	  "as the driver has it ($LCW_HOST_ROOT, /)" },
 	{ "--kubelet-dir", CTL_PATH, PLACE(kubelet_dir), "DIR",
-	  "as the driver has it (/var/lib/kubelet)" },
+	  "as the driver has it ($LCW_KUBELET_DIR, /var/lib/kubelet)" },
 	{ "--node-id", CTL_TEXT, PLACE(node_id), "NAME",
 	  "default: $KUBE_NODE_NAME, then the host name" },
 };

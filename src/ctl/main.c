@@ -34,13 +34,22 @@ static int status_of(const struct err *e)
 	}
 }
 
+/* The pod of a node sets these, so that `kubectl exec POD -- lcw ...` looks where its driver does.
+ */
+static const char *set_or(const char *variable, const char *initial)
+{
+	const char *value = getenv(variable);
+
+	return value && *value == '/' ? value : initial;
+}
+
 int main(int argc, char *argv[])
 {
 	static char host_name[256];
-	struct ctl ctl = { .state_dir = "/var/lib/lukscryptwalker",
-			   .run_dir = "/run/lukscryptwalker",
-			   .host_root = "/",
-			   .kubelet_dir = "/var/lib/kubelet",
+	struct ctl ctl = { .state_dir = set_or("LCW_STATE_DIR", "/var/lib/lukscryptwalker"),
+			   .run_dir = set_or("LCW_RUN_DIR", "/run/lukscryptwalker"),
+			   .host_root = set_or("LCW_HOST_ROOT", "/"),
+			   .kubelet_dir = set_or("LCW_KUBELET_DIR", "/var/lib/kubelet"),
 			   .node_id = getenv("KUBE_NODE_NAME"),
 			   .passphrase_fd = -1,
 			   .new_passphrase_fd = -1 };

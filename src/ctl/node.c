@@ -35,12 +35,15 @@ void ctl_node_done(struct ctl_node *node)
 	cleanup_close(&node->node.run_fd);
 }
 
+/* A look of the driver's own is over in less; what takes longer is told. */
+enum { LOCK_WAIT_MS = 5000 };
+
 int ctl_lock_volume(const struct ctl_node *node, const char *id, int *ret_fd, struct err *e)
 {
 	char name[VOLUME_NAME_SIZE];
 
 	volume_lock_name(id, name);
-	*ret_fd = lock_try(node->node.run_fd, name);
+	*ret_fd = lock_wait(node->node.run_fd, name, LOCK_WAIT_MS);
 	if (*ret_fd == -EWOULDBLOCK)
 		return err_set(e, ERR_ABORTED, "an operation on volume '%s' is running: try again",
 			       id);

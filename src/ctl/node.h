@@ -12,7 +12,7 @@ struct ctl_node {
 
 int ctl_node_open(const struct ctl *ctl, struct ctl_node *ret_node, struct err *e) MUST_CHECK;
 
-/* Takes the volume's lock, as the driver does. ABORTED while somebody else has it. */
+/* Takes the volume's lock, as the driver does. ABORTED when somebody else has it for seconds. */
 int ctl_lock_volume(const struct ctl_node *node, const char *id, int *ret_fd,
 		    struct err *e) MUST_CHECK;
 void ctl_node_done(struct ctl_node *node);

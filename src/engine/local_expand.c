@@ -39,7 +39,8 @@ int local_node_expand(const struct node *node, const struct volume_record *recor
 			      &volume, e) < 0)
 		return -1;
 	if (volume.dir_fd < 0)
-		return err_set(e, ERR_FAILED_PRECONDITION, "the folder '%s' is missing",
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "the folder '%s' is missing: is the disk of local-path mounted?",
 			       volume.path);
 	if (local_volume_lock(&volume, e) < 0 ||
 	    local_image_open(&volume, O_RDONLY, &image_fd, e) < 0)

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "sys/fs_mount.h"
 #include "sys/loop.h"
 #include "sys/mount.h"
 #include "sys/mount_flags.h"
@@ -194,13 +195,12 @@ static int mount_here(const struct volume_record *record, const struct dm_info *
 		      const struct target *target, const struct capability *capability,
 		      struct err *e)
 {
-	const char *type = fs_type_name(params_fs_type(&record->params));
 	auto_close int fd = -1;
 
 	if (target_open(target, TARGET_DIRECTORY, &fd, e) < 0)
 		return -1;
-	return mount_device(mapping->path, type, fd, capability->flags, capability->flag_count,
-			    false, e);
+	return fs_mount(mapping->path, params_fs_type(&record->params), fd, capability->flags,
+			capability->flag_count, e);
 }
 
 int local_mount_ensure(const struct volume_record *record, const struct dm_info *mapping,

@@ -31,7 +31,8 @@ static int find_mapping(const struct node *node, const struct volume_record *rec
 	if (local_volume_open(node, local_path, record->id, false, &volume, e) < 0)
 		return -1;
 	if (volume.dir_fd < 0)
-		return err_set(e, ERR_FAILED_PRECONDITION, "the folder '%s' is missing",
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "the folder '%s' is missing: is the disk of local-path mounted?",
 			       volume.path);
 	if (local_image_open(&volume, O_RDONLY, &image_fd, e) < 0)
 		return -1;

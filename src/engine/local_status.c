@@ -67,7 +67,9 @@ static void look(const struct node *node, const struct volume_record *record,
 			      &volume, e) < 0)
 		return;
 	if (volume.dir_fd < 0) {
-		err_set(e, ERR_NOT_FOUND, "the folder '%s' is missing", volume.path);
+		err_set(e, ERR_NOT_FOUND,
+			"the folder '%s' is missing: is the disk of local-path mounted?",
+			volume.path);
 		return;
 	}
 	if (image_open(volume.dir_fd, volume.image, O_RDONLY, &image_fd, e) < 0)

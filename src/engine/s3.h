@@ -63,8 +63,9 @@ struct s3_stage_request {
 /*
  * Makes the volume appear at the staging path: key check, holder, cache, mount. A mount that lost
  * its rclone is replaced on the same cache, and whatever was published from it is bound anew.
- * *ret_record is the record afterwards. FAILED_PRECONDITION while another node holds the volume;
- * what this call opened is closed again when it fails.
+ * *ret_record is the record afterwards; a call that fails leaves it empty, unless the prefix has a
+ * key check by then, which the record must tell for DeleteVolume. FAILED_PRECONDITION while another
+ * node holds the volume; what this call opened is closed again when it fails.
  */
 int s3_stage(const struct node *node, const struct s3_stage_request *request,
 	     struct volume_record *ret_record, struct err *e) MUST_CHECK;

@@ -18,9 +18,18 @@
 #define ACCEPTED "accepted" /* in the state folder: {volumeID} holds the name of a node */
 
 struct holder {
-	char node[NODE_NAME_SIZE]; /* "": nobody */
+	char node[NODE_NAME_SIZE];	/* "": nobody */
+	char volume[VOLUME_ID_MAX + 1]; /* one of those that share the prefix; "": not told */
 	char since[32];
 };
+
+/* Volumes of one prefix have caches of their own, and what one of them has is not the other's. */
+static bool is_mine(const struct holder *holder, const struct node *node,
+		    const struct s3_bucket *bucket)
+{
+	return strcmp(holder->node, node->id) == 0 &&
+	       (!*holder->volume || strcmp(holder->volume, bucket->id) == 0);
+}
 
 static int read_holder(const struct s3_bucket *bucket, struct holder *ret_holder, struct err *e)
 {
@@ -41,6 +50,8 @@ static int read_holder(const struct s3_bucket *bucket, struct holder *ret_holder
 			       "when none has (see `lcw volume external-access %s`)",
 			       bucket->id, bucket->id);
 	snprintf(ret_holder->node, sizeof(ret_holder->node), "%s", node);
+	const char *volume = json_string_value(json_object_get(root, "volume"));
+	snprintf(ret_holder->volume, sizeof(ret_holder->volume), "%s", volume ? volume : "");
 	snprintf(ret_holder->since, sizeof(ret_holder->since), "%s", since ? since : "?");
 	return 0;
 }
@@ -55,6 +66,7 @@ static int write_holder(const struct node *node, const struct s3_bucket *bucket,
 	gmtime_r(&now, &utc);
 	strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%SZ", &utc);
 	json_object_set_new(root, "node", json_string(node->id));
+	json_object_set_new(root, "volume", json_string(bucket->id));
 	json_object_set_new(root, "since", json_string(since));
 	auto_free char *text = json_text(root);
 	return s3_file_write(bucket, HOLDER, text, true, e);
@@ -106,6 +118,25 @@ static int take_from_lost(const struct node *node, const struct s3_bucket *bucke
 	return 0;
 }
 
+static int refuse(const struct node *node, const struct s3_bucket *bucket,
+		  const struct holder *holder, struct err *e)
+{
+	const char *volume = *holder->volume ? holder->volume : bucket->id;
+
+	if (strcmp(holder->node, node->id) == 0)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "volume '%s' of the same prefix is staged on this node since %s, "
+			       "and one of them at a time can be written: volume '%s' can be "
+			       "staged when that one is unstaged, or for reading only",
+			       volume, holder->since, bucket->id);
+	return err_set(e, ERR_FAILED_PRECONDITION,
+		       "volume '%s' is staged on node '%s' since %s, which may hold data "
+		       "that is not in S3 yet: it can be staged here when that node has "
+		       "unstaged it. If that node is lost for ever, run here: lcw volume "
+		       "release %s --node=%s --accept-loss",
+		       volume, holder->node, holder->since, bucket->id, holder->node);
+}
+
 int s3_holder_take(const struct node *node, const struct s3_bucket *bucket, bool *ret_new,
 		   struct err *e)
 {
@@ -114,19 +145,14 @@ int s3_holder_take(const struct node *node, const struct s3_bucket *bucket, bool
 
 	if (read_holder(bucket, &holder, e) < 0)
 		return -1;
-	if (strcmp(holder.node, node->id) == 0) {
+	if (is_mine(&holder, node, bucket)) {
 		*ret_new = false;
 		return 0;
 	}
 	if (*holder.node && take_from_lost(node, bucket, &holder, &taken, e) < 0)
 		return -1;
 	if (!taken)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "volume '%s' is staged on node '%s' since %s, which may hold data "
-			       "that is not in S3 yet: it can be staged here when that node has "
-			       "unstaged it. If that node is lost for ever, run here: lcw volume "
-			       "release %s --node=%s --accept-loss",
-			       bucket->id, holder.node, holder.since, bucket->id, holder.node);
+		return refuse(node, bucket, &holder, e);
 	if (write_holder(node, bucket, e) < 0)
 		return e->code == ERR_ALREADY_EXISTS
 			       ? err_set(e, ERR_ABORTED,
@@ -144,7 +170,7 @@ int s3_holder_is_here(const struct node *node, const struct s3_bucket *bucket, b
 
 	if (read_holder(bucket, &holder, e) < 0)
 		return -1;
-	*ret_here = strcmp(holder.node, node->id) == 0;
+	*ret_here = is_mine(&holder, node, bucket);
 	return 0;
 }
 
@@ -154,7 +180,7 @@ int s3_holder_drop(const struct node *node, const struct s3_bucket *bucket, stru
 
 	if (read_holder(bucket, &holder, e) < 0)
 		return -1;
-	if (strcmp(holder.node, node->id) != 0)
+	if (!is_mine(&holder, node, bucket))
 		return 0;
 	return s3_file_remove(bucket, HOLDER, e);
 }

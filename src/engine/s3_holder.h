@@ -1,7 +1,8 @@
 /*
  * The holder: the node that has a volume staged for writing. It is an object in the volume itself
  * (through crypt), because the bucket is the one thing that all nodes share; the S3 server decides
- * which of two nodes has it (a conditional PUT). Readers need none.
+ * which of two nodes has it (a conditional PUT). Readers need none. It names the volume too: of
+ * those that share a prefix (s3-shared-prefix) one at a time can be written, on one node as on two.
  */
 #ifndef ENGINE_S3_HOLDER_H
 #define ENGINE_S3_HOLDER_H
@@ -10,8 +11,9 @@
 
 /*
  * Takes the volume for this node; that it has it already is success (*ret_new false).
- * FAILED_PRECONDITION names the other node that has it, and says how an administrator accepts the
- * loss of what that node did not upload (s3_holder_accept_loss()).
+ * FAILED_PRECONDITION names the other node, or the other volume of the prefix, that has it, and
+ * says how an administrator accepts the loss of what that node did not upload
+ * (s3_holder_accept_loss()).
  */
 int s3_holder_take(const struct node *node, const struct s3_bucket *bucket, bool *ret_new,
 		   struct err *e) MUST_CHECK;

@@ -22,6 +22,7 @@ struct staging {
 	struct target target;
 	struct s3_bucket bucket;
 	bool writer;
+	bool key_checked;    /* the prefix has a key check, so it is not as it was before */
 	bool cache_may_hold; /* it was there before: what it holds may be nowhere else */
 	bool holder_taken, holder_is_new, cache_touched, done;
 };
@@ -170,6 +171,7 @@ static int stage(struct staging *s, struct err *e)
 	/* S3 has answered before rclone sees a cache that is not empty. */
 	if (s3_key_check(s->node, request->record, &request->secrets, e) < 0)
 		return -1;
+	s->key_checked = true;
 	if (look_at_cache(s, e) < 0 ||
 	    (s->writer && s3_holder_take(s->node, &s->bucket, &s->holder_is_new, e) < 0))
 		return -1;
@@ -196,11 +198,12 @@ int s3_stage(const struct node *node, const struct s3_stage_request *request,
 
 	if (request->record->state == VOLUME_DELETING)
 		return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' is being deleted", s.id);
-	if (stage(&s, e) < 0)
+	int rc = stage(&s, e);
+	if (rc < 0 && !s.key_checked)
 		return -1;
 	volume_record_copy(request->record, ret_record);
 	ret_record->state = VOLUME_FORMATTED;
-	if (s.writer)
+	if (rc == 0 && s.writer)
 		snprintf(ret_record->node, sizeof(ret_record->node), "%s", node->id);
-	return 0;
+	return rc;
 }

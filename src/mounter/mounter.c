@@ -18,6 +18,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/privileges.h"
 #include "base/reactor.h"
 #include "mounter/volumes.h"
 #include "s3/mounter_client.h"
@@ -179,6 +180,7 @@ int mounter_run(const struct mounter_options *options, struct err *e)
 		.signal_fd = -1,
 	};
 
+	privileges_drop(); /* what is mounted was mounted by others */
 	if (open_folder(&loop, e) < 0)
 		return -1;
 	loop.lock_fd = lock_try(loop.run_fd, "mounter.lock");

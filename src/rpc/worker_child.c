@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
 #include "base/secret.h"
 #include "rpc/worker_pipe.h"
 
@@ -34,14 +33,6 @@ static void name_process(const char *method)
 
 	strncpy(name, method, sizeof(name) - 1);
 	prctl(PR_SET_NAME, name, 0, 0, 0);
-}
-
-static void protect(void)
-{
-	int rc = secret_protect_process();
-
-	if (rc < 0)
-		log_warn("a worker cannot lock its memory", KV("error", strerror(-rc)));
 }
 
 static void run(struct stream *stream, int pipe_fd)
@@ -77,7 +68,7 @@ void worker_child_run(struct stream *stream, int pipe_fd)
 	stream->body = (struct frame){ .prefix_used = 0 };
 	server_forget_in_worker(stream->connection->server, pipe_fd);
 	stream->body = mine;
-	protect();
+	secret_protect_process(); /* what it may not do was said when the process started */
 	run(stream, pipe_fd);
 	_exit(0);
 }
@@ -90,7 +81,7 @@ void worker_child_job(struct rpc_server *server, const struct rpc_job *job, int 
 	leave_the_parent();
 	name_process(job->name);
 	server_forget_in_worker(server, pipe_fd);
-	protect();
+	secret_protect_process();
 	if (job->run(job->data, &text, &e) < 0)
 		worker_pipe_error(pipe_fd, &e);
 	else

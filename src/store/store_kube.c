@@ -82,6 +82,21 @@ static int want_capacity(struct kube_client *client, const char *path, uint64_t 
 	return kube_patch(client, path, patch, NULL, e);
 }
 
+/*
+ * A node destroys data only where it is written that they are to be: an object may also be deleted
+ * by hand, or with its kind.
+ */
+static int condemn(struct kube_client *client, const char *path, const struct luksvolume *now,
+		   struct err *e)
+{
+	auto_json json_t *patch = json_pack("{s:{s:s}, s:{s:b}}", "metadata", "uid", now->uid,
+					    "spec", "destroy", true);
+
+	if (!now->may_destroy && kube_patch(client, path, patch, NULL, e) < 0)
+		return -1;
+	return now->is_going ? 0 : kube_delete(client, path, now->uid, e);
+}
+
 static int kube_store_put(struct store *store, const struct volume_record *record, struct err *e)
 {
 	struct kube_client *client = client_of(store);
@@ -92,7 +107,7 @@ static int kube_store_put(struct store *store, const struct volume_record *recor
 		return e->code == ERR_NOT_FOUND ? create(client, record, e) : -1;
 	volume_record_done(&now.record);
 	if (volume_is_going(record))
-		return now.is_going ? 0 : kube_delete(client, path, now.uid, e);
+		return condemn(client, path, &now, e);
 	if (now.is_going)
 		return err_set(e, ERR_ABORTED, "volume '%s' is being deleted", record->id);
 	return now.wanted_bytes == record->capacity_bytes
@@ -131,8 +146,12 @@ static int kube_store_remove(struct store *store, const char *id, struct err *e)
 {
 	struct kube_client *client = client_of(store);
 	auto_free char *path = path_of(id);
+	struct luksvolume now;
 
-	return kube_delete(client, path, NULL, e) < 0 ? -1 : store_kube_let_go(client, id, e);
+	if (store_kube_look(client, id, &now, e) < 0)
+		return e->code == ERR_NOT_FOUND ? 0 : -1;
+	volume_record_done(&now.record);
+	return condemn(client, path, &now, e) < 0 ? -1 : store_kube_let_go(client, id, e);
 }
 
 struct listing {

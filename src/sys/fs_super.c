@@ -16,7 +16,7 @@
 
 enum { EXT_OFFSET = 1024, EXT_MAGIC = 0xef53, EXT_SPARSE_SUPER = 0x1, EXT_64BIT = 0x80 };
 enum { EXT_MTIME_AT = 0x2c, EXT_STATE_AT = 0x3a, EXT_STATE_VALID = 0x1 };
-enum { XFS_IN_PROGRESS_AT = 126 };
+enum { XFS_BLOCK_AT = 4, XFS_BLOCKS_AT = 8, XFS_IN_PROGRESS_AT = 126 };
 
 /* A last group with fewer free blocks than this is not made (resize2fs), nor is an allocation
  * group of xfs with fewer blocks (XFS_MIN_AG_BLOCKS). */
@@ -89,22 +89,40 @@ struct xfs_geometry {
 };
 #define XFS_GEOMETRY _IOR('X', 100, struct xfs_geometry)
 
-static int xfs_size(const char *mount_path, uint64_t device_bytes, struct fs_size *ret_size,
-		    struct err *e)
+static int ask_xfs(int fd, struct xfs_geometry *geometry, struct err *e)
 {
-	auto_close int fd = open(mount_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct xfs_geometry geometry = { 0 };
-
-	if (fd < 0)
-		return err_sys(e, errno, "cannot open '%s'", mount_path);
-	if (ioctl(fd, XFS_GEOMETRY, &geometry) < 0) {
+	memset(geometry, 0, sizeof(*geometry));
+	if (ioctl(fd, XFS_GEOMETRY, geometry) < 0) {
 		int errnum = errno;
 
-		err_sys(e, errnum, "cannot ask for the size of the xfs at '%s'", mount_path);
+		err_sys(e, errnum, "cannot ask an xfs for its size");
 		if (errnum == ENOTTY)
 			e->code = ERR_FAILED_PRECONDITION;
 		return -1;
 	}
+	return 0;
+}
+
+int fs_super_xfs_bytes(int fd, uint64_t *ret_bytes, struct err *e)
+{
+	struct xfs_geometry geometry;
+
+	if (ask_xfs(fd, &geometry, e) < 0)
+		return -1;
+	*ret_bytes = geometry.data_blocks * geometry.block;
+	return 0;
+}
+
+static int xfs_size(const char *mount_path, uint64_t device_bytes, struct fs_size *ret_size,
+		    struct err *e)
+{
+	auto_close int fd = open(mount_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct xfs_geometry geometry;
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open '%s'", mount_path);
+	if (ask_xfs(fd, &geometry, e) < 0)
+		return err_wrap(e, "'%s'", mount_path);
 	uint64_t reach = device_bytes / geometry.block, rest = reach % geometry.group_blocks;
 	if (rest < XFS_LAST_GROUP_BLOCKS)
 		reach -= rest;
@@ -136,6 +154,20 @@ int fs_super_is_whole(const char *device, enum fs_type type, bool *ret_whole, st
 				    : le32(sb + EXT_MTIME_AT) ||
 					      (le16(sb + EXT_STATE_AT) & EXT_STATE_VALID);
 	return 0;
+}
+
+uint64_t fs_super_xfs_claims(const char *device)
+{
+	unsigned char sb[1024];
+	struct err ignored;
+	uint32_t block;
+	uint64_t blocks;
+
+	if (read_super(device, 0, sb, &ignored) < 0)
+		return 0;
+	memcpy(&block, sb + XFS_BLOCK_AT, sizeof(block));
+	memcpy(&blocks, sb + XFS_BLOCKS_AT, sizeof(blocks));
+	return be64toh(blocks) * be32toh(block);
 }
 
 int fs_super_size(const char *device, enum fs_type type, const char *mount_path,

@@ -21,6 +21,12 @@ struct fs_size {
 int fs_super_is_whole(const char *device, enum fs_type type, bool *ret_whole,
 		      struct err *e) MUST_CHECK;
 
+/* What the superblock of an xfs that is not mounted says, in bytes; 0 when it cannot be read. */
+uint64_t fs_super_xfs_claims(const char *device);
+
+/* The size of the mounted xfs that an open descriptor is in. FAILED_PRECONDITION: it is no xfs. */
+int fs_super_xfs_bytes(int fd, uint64_t *ret_bytes, struct err *e) MUST_CHECK;
+
 /* FAILED_PRECONDITION when there is no such superblock. */
 int fs_super_size(const char *device, enum fs_type type, const char *mount_path,
 		  uint64_t device_bytes, struct fs_size *ret_size, struct err *e) MUST_CHECK;

@@ -108,8 +108,8 @@ static int configure(int fs, const char *device, const char *const flags[], size
 	return 0;
 }
 
-int mount_device(const char *device, const char *fs_type, int target_fd, const char *const flags[],
-		 size_t count, bool read_only, struct err *e)
+int mount_make(const char *device, const char *fs_type, const char *const flags[], size_t count,
+	       bool read_only, int *ret_fd, struct err *e)
 {
 	auto_close int fs = fs_open(fs_type);
 	char words[256];
@@ -137,13 +137,18 @@ int mount_device(const char *device, const char *fs_type, int target_fd, const c
 			e->code = ERR_FAILED_PRECONDITION;
 		return -1;
 	}
-	auto_close int mount_fd =
+	int fd =
 		(int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attributes(flags, count, read_only));
-	if (mount_fd < 0)
+	if (fd < 0)
 		return err_sys(e, errno, "cannot mount '%s' as %s", device, fs_type);
-	return attach(mount_fd, target_fd) < 0
-		       ? err_sys(e, errno, "cannot put the mount of '%s' in place", device)
-		       : 0;
+	*ret_fd = fd;
+	return 0;
+}
+
+int mount_attach(int mount_fd, int target_fd, struct err *e)
+{
+	return attach(mount_fd, target_fd) < 0 ? err_sys(e, errno, "cannot put a mount in place")
+					       : 0;
 }
 
 int mount_bind(int source_fd, int target_fd, const char *const flags[], size_t count,

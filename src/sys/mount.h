@@ -16,12 +16,16 @@
 int mount_flags_check(const char *const flags[], size_t count, struct err *e) MUST_CHECK;
 
 /*
- * Mounts the file system on `device` at the directory target_fd. Flags of the file system go to
+ * Mounts the file system on `device` where nobody sees it: *ret_fd is the mount (to be opened with
+ * openat(2)), which ends with its descriptor unless it was attached. Flags of the file system go to
  * it, flags of the mount (ro, noexec, nodev, nosuid, noatime, ...) to the mount. A flag that the
  * file system does not know is INVALID_ARGUMENT with the kernel's words.
  */
-int mount_device(const char *device, const char *fs_type, int target_fd, const char *const flags[],
-		 size_t count, bool read_only, struct err *e) MUST_CHECK;
+int mount_make(const char *device, const char *fs_type, const char *const flags[], size_t count,
+	       bool read_only, int *ret_fd, struct err *e) MUST_CHECK;
+
+/* Puts what mount_make() made at the directory target_fd. */
+int mount_attach(int mount_fd, int target_fd, struct err *e) MUST_CHECK;
 
 /*
  * Binds source_fd (a directory or a device node opened O_PATH) to target_fd; the mount's own

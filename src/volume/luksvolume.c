@@ -127,6 +127,7 @@ static const char *take_spec(const json_t *spec, struct luksvolume *v)
 	if (!take_size(spec, "capacity", &v->wanted_bytes) || v->wanted_bytes == 0)
 		return "spec.capacity";
 	r->block = mode && strcmp(mode, "Block") == 0;
+	v->may_destroy = json_is_true(json_object_get(spec, "destroy"));
 	r->capacity_bytes = v->wanted_bytes;
 	if (params_from_json(json_object_get(spec, "parameters"), &r->params, &ignored) < 0)
 		return "spec.parameters";
@@ -194,7 +195,8 @@ static void take_status(const json_t *status, struct luksvolume *v)
 
 	r->state = s3 ? VOLUME_RESERVED : VOLUME_CREATING;
 	volume_state_from_name(json_string_value(json_object_get(status, "state")), &r->state);
-	if (v->is_going && r->state != VOLUME_ERASED && (s3 || r->state != VOLUME_CREATING))
+	if (v->is_going && v->may_destroy && r->state != VOLUME_ERASED &&
+	    (s3 || r->state != VOLUME_CREATING))
 		r->state = VOLUME_DELETING;
 	if (!s3)
 		take_size(status, "capacity", &r->capacity_bytes);

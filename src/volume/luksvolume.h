@@ -31,6 +31,7 @@ struct luksvolume {
 	char uid[64];
 	int64_t generation; /* of the spec */
 	bool is_going;	    /* somebody has deleted the object */
+	bool may_destroy;   /* DeleteVolume did: the data go, too */
 	bool has_finalizer;
 	enum luksvolume_phase phase;
 	int64_t observed; /* the generation that `phase` and `why` speak of */
@@ -55,21 +56,22 @@ void quantity_format(uint64_t bytes, char ret_text[QUANTITY_SIZE]);
 
 /*
  * Reads an object. Its record's state is that of the status; a volume whose node has said nothing
- * is CREATING (in S3, where nobody needs to: RESERVED), and one that is going is DELETING at
- * least. The record's node is the one that has the data; of an S3 volume one that has it staged.
- * FAILED_PRECONDITION names the field that is not valid. Release the record.
+ * is CREATING (in S3, where nobody needs to: RESERVED), and one that is going by DeleteVolume is
+ * DELETING at least; one that somebody deleted by hand is what it was. The record's node is the
+ * one that has the data; of an S3 volume one that has it staged. FAILED_PRECONDITION names the
+ * field that is not valid. Release the record.
  */
 int luksvolume_parse(const json_t *object, struct luksvolume *ret_volume, struct err *e) MUST_CHECK;
 
 /*
- * Whether the node that has the data is to do something: make it, let it grow, destroy it, or try
- * again what failed.
+ * Whether the node that has the data is to do something: make it, let it grow, destroy it, let the
+ * object go that was deleted by hand, or try again what failed.
  */
 bool luksvolume_is_waiting(const struct luksvolume *volume);
 
 /* What a node has to say of a volume. */
 struct luksvolume_report {
-	const struct volume_record *record; /* NULL: there is nothing on the node */
+	const struct volume_record *record; /* NULL: there is nothing on the node, `why` says it */
 	const char *node;
 	const struct err *why; /* of the last thing it was to do; NULL: it went well */
 	int64_t generation;    /* that this was done for; 0: not for one */
@@ -84,5 +86,19 @@ struct luksvolume_report {
  * now: the time of a condition that stays as it is, stays. NULL when nothing would change.
  */
 json_t *luksvolume_report_patch(const json_t *object, const struct luksvolume_report *report);
+
+/*
+ * The condition Healthy of an object, or of a patch: "True", "False", "Unknown" or NULL, and its
+ * sentence. Borrowed.
+ */
+const char *luksvolume_healthy(const json_t *object);
+const char *luksvolume_healthy_message(const json_t *object);
+
+/*
+ * The condition of a volume whose node says nothing any more, as a merge patch of the status that
+ * is refused when somebody has changed the object meanwhile. NULL when it says so already, or is
+ * not made yet.
+ */
+json_t *luksvolume_silence_patch(const json_t *object, const char *node);
 
 #endif

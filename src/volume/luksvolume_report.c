@@ -38,22 +38,63 @@ static void put_outcome(json_t *status, const struct luksvolume_report *report)
 		json_object_set_new(status, "observedGeneration", json_integer(report->generation));
 }
 
-/* Standard condition: its time is that of the last change of its status. */
-static json_t *condition(const json_t *object, const struct luksvolume_report *report)
+static const json_t *condition_of(const json_t *object)
 {
-	const json_t *old =
-		json_array_get(json_object_get(json_object_get(object, "status"), "conditions"), 0);
-	const char *word = report->is_abnormal ? "False" : "True";
-	const char *before = json_string_value(json_object_get(old, "status"));
-	const char *since = json_string_value(json_object_get(old, "lastTransitionTime"));
+	return json_array_get(json_object_get(json_object_get(object, "status"), "conditions"), 0);
+}
+
+const char *luksvolume_healthy(const json_t *object)
+{
+	return json_string_value(json_object_get(condition_of(object), "status"));
+}
+
+const char *luksvolume_healthy_message(const json_t *object)
+{
+	const char *text = json_string_value(json_object_get(condition_of(object), "message"));
+
+	return text ? text : "";
+}
+
+/* Standard condition: its time is that of the last change of its status. */
+static json_t *new_condition(const json_t *object, const char *word, const char *reason,
+			     const char *message)
+{
+	const char *before = luksvolume_healthy(object);
+	const char *since =
+		json_string_value(json_object_get(condition_of(object), "lastTransitionTime"));
 	char now[CLOCK_TEXT_SIZE];
 
 	clock_utc_text(now);
 	if (!before || !since || strcmp(before, word) != 0)
 		since = now;
 	return json_pack("[{s:s, s:s, s:s, s:s, s:s}]", "type", "Healthy", "status", word, "reason",
-			 report->is_abnormal ? "Abnormal" : "AsExpected", "message",
-			 report->condition, "lastTransitionTime", since);
+			 reason, "message", message, "lastTransitionTime", since);
+}
+
+static json_t *condition(const json_t *object, const struct luksvolume_report *report)
+{
+	const char *message = report->record ? report->condition : report->why->msg;
+
+	return report->is_abnormal || !report->record
+		       ? new_condition(object, "False", "Abnormal", message)
+		       : new_condition(object, "True", "AsExpected", message);
+}
+
+json_t *luksvolume_silence_patch(const json_t *object, const char *node)
+{
+	const json_t *version =
+		json_object_get(json_object_get(object, "metadata"), "resourceVersion");
+	const char *before = luksvolume_healthy(object);
+	char message[512];
+
+	if (!before || strcmp(before, "Unknown") == 0)
+		return NULL;
+	snprintf(message, sizeof(message),
+		 "node '%.253s', which has it, says nothing any more: look at the node, and at the "
+		 "driver's pod there",
+		 node);
+	return json_pack("{s:{s:O}, s:{s:o}}", "metadata", "resourceVersion", version, "status",
+			 "conditions", new_condition(object, "Unknown", "NodeSilent", message));
 }
 
 static void put_local(json_t *status, const struct volume_record *record)
@@ -113,8 +154,10 @@ json_t *luksvolume_report_patch(const json_t *object, const struct luksvolume_re
 			put_s3(status, report);
 		else
 			put_local(status, record);
-		json_object_set_new(status, "conditions", condition(object, report));
 	}
+	/* What was never made has no health. */
+	if (record || json_object_get(before, "state"))
+		json_object_set_new(status, "conditions", condition(object, report));
 	if (!changes(before, status)) {
 		json_decref(status);
 		return NULL;

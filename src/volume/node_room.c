@@ -183,6 +183,23 @@ json_t *node_room_status(const struct node_room *room, const json_t *before)
 			 "lastTransitionTime", since ? since : heartbeat);
 }
 
+json_t *node_room_silence(const json_t *object)
+{
+	const json_t *metadata = json_object_get(object, "metadata");
+	char now[CLOCK_TEXT_SIZE];
+
+	if (!ready_since(object))
+		return NULL;
+	clock_utc_text(now);
+	return json_pack("{s:s, s:s, s:{s:O, s:O}, s:{s:[{s:s, s:s, s:s, s:s, s:s}]}}",
+			 "apiVersion", NODE_ROOM_API, "kind", NODE_ROOM_KIND, "metadata", "name",
+			 json_object_get(metadata, "name"), "resourceVersion",
+			 json_object_get(metadata, "resourceVersion"), "status", "conditions",
+			 "type", "Ready", "status", "Unknown", "reason", "NodeSilent", "message",
+			 "the node does not report any more; heartbeat is its last report",
+			 "lastTransitionTime", now);
+}
+
 static void take_text(const json_t *object, const char *key, char *text, size_t size)
 {
 	const char *value = json_string_value(json_object_get(object, key));

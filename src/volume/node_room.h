@@ -67,6 +67,13 @@ void node_room_add_unknown(struct node_room *room, const char *path);
  */
 json_t *node_room_status(const struct node_room *room, const json_t *before);
 
+/*
+ * The LUKSNode `object`, of which nobody has heard for long, with the condition Ready=Unknown, for
+ * an apply of its status that is refused when somebody has changed the object meanwhile. NULL when
+ * it is not Ready. Owned by the caller.
+ */
+json_t *node_room_silence(const json_t *object);
+
 /* Reads a LUKSNode. What is missing, or of another type, counts as nothing. */
 void node_room_parse(const json_t *object, struct node_room *ret_room);
 

@@ -116,11 +116,18 @@ static bool is_parallel(const char *v)
 	return parse_uint(v, 4, &count) && count >= 1;
 }
 
-static bool is_duration(const char *v)
+/* rclone counts nanoseconds in 64 bits: what it cannot hold it refuses, but only at the stage. */
+static bool is_duration_of(const char *v, int64_t least_ms)
 {
+	static const int64_t hundred_years = 36500ll * 24 * 3600 * 1000;
 	int64_t ms;
 
-	return parse_duration(v, &ms);
+	return parse_duration(v, &ms) && ms >= least_ms && ms <= hundred_years;
+}
+
+static bool is_duration(const char *v)
+{
+	return is_duration_of(v, 0);
 }
 
 /* Below it Go does nothing but collect garbage. */
@@ -174,16 +181,12 @@ static bool is_endpoint(const char *v)
 /* Uploads that wait for nobody lose their errors: with 0 a failed one leaves rclone's queue. */
 static bool is_write_back(const char *v)
 {
-	int64_t ms;
-
-	return parse_duration(v, &ms) && ms >= 1000;
+	return is_duration_of(v, 1000);
 }
 
 static bool is_poll_interval(const char *v)
 {
-	int64_t ms;
-
-	return parse_duration(v, &ms) && ms >= 1000;
+	return is_duration_of(v, 1000);
 }
 
 /* The cache is a file system of its own; a smaller one would be all overhead. */
@@ -194,9 +197,24 @@ static bool is_cache_size(const char *v)
 	return parse_size(v, &bytes) && bytes >= 64ull << 20 && bytes <= 1ull << 50;
 }
 
+/* It goes into rclone's configuration, whose parser knows quotes and "%(name)s". */
+static bool is_region(const char *v)
+{
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+	size_t length = strlen(v);
+
+	return length >= 1 && length <= 63 && strspn(v, allowed) == length;
+}
+
+/* Of a Kubernetes object: it goes into the path of a request. */
 static bool is_name(const char *v)
 {
-	return strlen(v) <= 253 && !strpbrk(v, " /\\");
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
+	size_t length = strlen(v);
+
+	return length >= 1 && length <= 253 && strspn(v, allowed) == length && !strstr(v, "..") &&
+	       v[0] != '.' && v[0] != '-';
 }
 
 const struct param_rule param_rules[PARAM_COUNT] = {
@@ -229,7 +247,8 @@ const struct param_rule param_rules[PARAM_COUNT] = {
 					"a number from 1 to 4" },
 	[PARAM_LUKS_DISCARD] = { "luks-discard", "false", LOCAL, is_flag, "'true' or 'false'" },
 	[PARAM_S3_BUCKET] = { "s3-bucket", NULL, S3, is_bucket, "a bucket name" },
-	[PARAM_S3_REGION] = { "s3-region", NULL, S3, is_name, "a region name" },
+	[PARAM_S3_REGION] = { "s3-region", NULL, S3, is_region,
+			      "a region name: letters, digits, '-', '_' and '.'" },
 	[PARAM_S3_ENDPOINT] = { "s3-endpoint", NULL, S3, is_endpoint,
 				"an http or https URL of host and port only, without "
 				"credentials in it" },

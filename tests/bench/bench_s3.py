@@ -1,5 +1,7 @@
 """The s3 part of the measurements: our mount, with its cache on LUKS, against a bare `rclone mount2`
-with the flags of ours and an unencrypted cache on the same disk, in turns on one S3 server.
+with the flags of ours and an unencrypted cache on the same disk, in turns on one S3 server. A second
+bare one has its cache in the file system of ours: what lies between it and the first is the price of
+the cache's encryption, and what lies between it and our mount is the driver's own.
 
 Uploads wait for the end, so that what is measured is what a pod sees.
 """
@@ -34,7 +36,7 @@ upload_concurrency = 2
 
 [c]
 type = crypt
-remote = s3:{bucket}/bare
+remote = s3:{bucket}/{folder}
 filename_encryption = standard
 directory_name_encryption = true
 password = {password}
@@ -58,23 +60,23 @@ def process(word, folder):
 class Bare:
     """The same rclone with the same words, but configuration and cache in plain files."""
 
-    def __init__(self, base, words, server):
-        self.path, self.cache = f"{base}/bare", f"{base}/bare-cache"
+    def __init__(self, base, name, words, server, cache):
+        self.path, self.cache = f"{base}/{name}", cache
         os.makedirs(self.path)
-        with open(f"{base}/bare.conf", "w", encoding="ascii") as out:
+        with open(f"{base}/{name}.conf", "w", encoding="ascii") as out:
             password = rclone("obscure", PASSPHRASE).decode().strip()
             out.write(CONFIG.format(access=ACCESS, secret=SECRET, endpoint=server.endpoint,
-                                    bucket=BUCKET, password=password))
+                                    bucket=BUCKET, folder=name, password=password))
         device = os.open("/dev/fuse", os.O_RDWR)
         options = (f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other,"
                    "default_permissions")
-        if ctypes.CDLL(None, use_errno=True).mount(b"bare", self.path.encode(), b"fuse.rclone",
+        if ctypes.CDLL(None, use_errno=True).mount(name.encode(), self.path.encode(), b"fuse.rclone",
                                                    MS_NOSUID_NODEV, options.encode()) != 0:
             raise OSError(ctypes.get_errno(), "mount")
         ours = ("--config", "--cache-dir", "--rc", "/dev/fd/")
         words = [one for one in words if not one.startswith(ours)]
-        words[3:3] = [f"/dev/fd/{device}", f"--config={base}/bare.conf", f"--cache-dir={self.cache}"]
-        with open(f"{base}/bare.log", "wb") as log:
+        words[3:3] = [f"/dev/fd/{device}", f"--config={base}/{name}.conf", f"--cache-dir={cache}"]
+        with open(f"{base}/{name}.log", "wb") as log:
             self.process = subprocess.Popen(words, pass_fds=[device], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, env={
                                                 "HOME": "/nonexistent", "GOMEMLIMIT": "256MiB"})
@@ -84,6 +86,7 @@ class Bare:
     def stop(self):
         kernel.run("umount", self.path)
         self.process.wait(60)
+        shutil.rmtree(self.cache)
 
 
 def timed(call):
@@ -127,25 +130,32 @@ LOADS = {"write of one file": write_large, "read of it, from the cache": read_la
          f"create {SMALL} files of 4 KiB": write_small, "read them": read_small}
 
 
-def measure_loads(ours, bare, rounds):
+def measure_loads(sides, rounds):
+    """`sides`: {name: folder}, ours first. Each ratio is of speeds, from one round's neighbours."""
     seconds = {name: [] for name in LOADS}
     for number in range(rounds + 1):
-        sides = [ours, bare] if number % 2 else [bare, ours]
+        order = list(sides)[number % len(sides):] + list(sides)[:number % len(sides)]
         for name, load in LOADS.items():
-            spent = {side: timed(lambda load=load, side=side: load(side)) for side in sides}
+            spent = {side: timed(lambda load=load, side=side: load(sides[side])) for side in order}
             if number:  # the first one warms up
-                seconds[name].append((spent[ours], spent[bare]))
-        for side in sides:
-            os.unlink(f"{side}/large")
-            shutil.rmtree(f"{side}/small")
-    return {name: {"ours_s": statistics.median(a for a, _ in pairs),
-                   "bare_s": statistics.median(b for _, b in pairs),
-                   "ratio": statistics.median(b / a for a, b in pairs)}
-            for name, pairs in seconds.items()}
+                seconds[name].append(spent)
+        for folder in sides.values():
+            os.unlink(f"{folder}/large")
+            shutil.rmtree(f"{folder}/small")
+
+    def ratio(rounds_of_one, one, other):
+        return statistics.median(spent[other] / spent[one] for spent in rounds_of_one)
+
+    return {name: {**{f"{side}_s": statistics.median(spent[side] for spent in found)
+                      for side in sides},
+                   "ratio": ratio(found, "ours", "bare"),
+                   "ratio_same_cache": ratio(found, "ours", "bare_on_luks"),
+                   "ratio_of_encryption": ratio(found, "bare_on_luks", "bare")}
+            for name, found in seconds.items()}
 
 
 def measure(base, rounds):
-    """All figures; the ratios are speeds, ours / bare."""
+    """All figures; `ratio` is ours / bare, `ratio_same_cache` ours / bare on the same LUKS."""
     os.makedirs(f"{base}/s3")
     base = f"{base}/s3"
     server = Server(base).start()
@@ -162,9 +172,13 @@ def measure(base, rounds):
     time.sleep(5)
     found = {"pss_rclone_kb": kernel.rollup(child, "Pss"),
              "pss_mounter_kb": kernel.rollup(mounter, "Pss")}
-    bare = Bare(base, words, server)
-    found["loads"] = measure_loads(target, bare.path, rounds)
-    bare.stop()
+    bares = {"bare": Bare(base, "bare", words, server, f"{base}/bare-cache"),
+             "bare_on_luks": Bare(base, "bare-on-luks", words, server,
+                                  f"{driver.base}/run/cache/bench-s3/bare-cache")}
+    found["loads"] = measure_loads(
+        {"ours": target, **{name: bare.path for name, bare in bares.items()}}, rounds)
+    for bare in bares.values():
+        bare.stop()
     driver.unpublish("bench-s3")
     found["unstage_s"] = timed(lambda: driver.unstage("bench-s3"))
     until("the mounter has ended", lambda: not os.path.exists(f"/proc/{mounter}"))

@@ -182,6 +182,8 @@ def s3_part(driver, found):
           f"{found['s3']['pss_rclone_kb'] / 1024:.1f} MB", flush=True)
     for name, figures in found["s3"]["loads"].items():
         goal(f"s3 {name}, ours / bare", figures["ratio"], 0.95, at_most=False)
+        print(f"    of it the driver {figures['ratio_same_cache']:.2f}, the encryption of the cache "
+              f"{figures['ratio_of_encryption']:.2f}", flush=True)
 
 
 PARTS = {"idle": idle_part, "stage": stage_part, "fio": fio_part, "growth": growth_part, "s3": s3_part}

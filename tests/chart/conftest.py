@@ -18,7 +18,6 @@ from cluster import Cluster, tool  # noqa: E402
 
 CHART = REPO / "charts/lukscryptwalker-csi"
 SPECIFICATION = REPO / "tests/chart/specification.md"
-POLICY = "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"
 
 
 def run(*words, given=None, env=None):
@@ -41,8 +40,7 @@ class Helm:
         return done.stdout if check else done
 
     def render_text(self, values=None, *words):
-        return self.run("template", "test", CHART, "--namespace", "kube-system", "--api-versions", POLICY,
-                        "-f", "-", *words, given=json.dumps(values or {}))
+        return self.run("template", "test", CHART, "--namespace", "kube-system", "-f", "-", *words, given=json.dumps(values or {}))
 
     def render(self, values=None, *words):
         return [one for one in yaml.safe_load_all(self.render_text(values, *words)) if one]

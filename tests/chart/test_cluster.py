@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 import yaml
-from conftest import CHART, POLICY, REPO, every, specification_blocks
+from conftest import CHART, REPO, specification_blocks
 from test_render import EXAMPLES, FULL, GO_VALUES
 
 NAMESPACE = "kube-system"
@@ -205,14 +205,12 @@ def test_what_the_node_may_do(cluster, release):
     """The whole list: what is not here it may not."""
     release("rights", {"s3StorageClasses": [{"name": "s3", "s3": {"bucket": "abc", "credentialsSecret": {"name": "keys"}}}]})
     ours = "lukscryptwalker.csi.k8s.io"
-    write = {"get", "update", "patch"}
     assert permissions(cluster, "rights-lukscryptwalker-csi-node") == {
-        (f"luksvolumes.{ours}", ()): write | {"list", "watch", "create"},
-        (f"luksnodes.{ours}", ()): write | {"create"},
-        (f"luksvolumes/status.{ours}", ()): write,
-        (f"luksnodes/status.{ours}", ()): write,
-        ("events", ()): {"create", "patch"},
-        ("events.events.k8s.io", ()): {"create", "patch"},
+        (f"luksvolumes.{ours}", ()): {"get", "list", "watch", "create", "update", "patch"},
+        (f"luksnodes.{ours}", ()): {"create", "patch"},
+        (f"luksvolumes/status.{ours}", ()): {"patch"},
+        (f"luksnodes/status.{ours}", ()): {"patch"},
+        ("events", ()): {"create"},
         ("secrets", ("keys",)): {"get"},
     }
 
@@ -222,6 +220,10 @@ def test_what_the_controller_may_not_do(cluster, release):
     rights = permissions(cluster, "rights-lukscryptwalker-csi-controller")
     assert [key for key in rights if key[0] == "secrets"] == [("secrets", ("keys",))]
     assert rights[("secrets", ("keys",))] == {"get"}
+    ours = "lukscryptwalker.csi.k8s.io"
+    assert {key[0]: verbs for key, verbs in rights.items() if ours in key[0]} == {
+        f"luksvolumes.{ours}": {"get", "list", "create", "update", "patch", "delete"}, f"luksvolumes/status.{ours}": {"patch"},
+        f"luksnodes.{ours}": {"get", "list"}, f"luksnodes/status.{ours}": {"patch"}}
     assert rights[("pods", ())] == {"get"}
     for (resource, _), verbs in rights.items():
         assert "*" not in verbs and "*" not in resource, resource
@@ -237,11 +239,23 @@ def kinds(cluster):
                     "crd/luksnodes.lukscryptwalker.csi.k8s.io")
 
 
+def test_deploy_goes_and_volumes_stay(cluster, kinds):
+    """`kubectl delete -f deploy/` names the definition of LUKSVolumes, too, and with it they would all go."""
+    cluster.apply(dump([{"apiVersion": "lukscryptwalker.csi.k8s.io/v1alpha1", "kind": "LUKSVolume", "metadata": {"name": "stays"}, "spec": {
+        "volumeID": "stays", "backend": "local", "nodeName": "a", "volumeMode": "Filesystem", "capacity": "1Gi", "parameters": {}}}]))
+    cluster.kubectl("apply", "-f", str(REPO / "deploy"))
+    cluster.until("the policy is in force", lambda: "not its LUKSVolume" in cluster.kubectl(
+        "delete", "luksvolume", "stays", "--dry-run=server", check=False), 30)
+    said = cluster.kubectl("delete", "-f", str(REPO / "deploy"), "--wait=false", check=False)
+    assert "uninstall the driver first" in said
+    assert cluster.get("luksvolume", "stays")["spec"]["volumeID"] == "stays"
+    assert "lukscryptwalker" not in cluster.kubectl("get", "daemonsets,deployments,clusterroles,validatingadmissionpolicies", "-A", "-o", "name")
+    cluster.until("the policy is gone, too", lambda: "deleted" in cluster.kubectl("delete", "luksvolume", "stays", check=False), 30)
+
+
 def test_a_node_writes_only_its_own(cluster, release, kinds):
     """The token of one node's pod against objects of another: a stolen node gets no further."""
     release("scope")
-    assert every([json.loads(cluster.kubectl("get", "validatingadmissionpolicy", "-o", "json", "scope-lukscryptwalker-csi-node-scope"))],
-                 POLICY.split("/")[-1])
     account = f"system:serviceaccount:{NAMESPACE}:scope-lukscryptwalker-csi-node"
 
     def as_node(node, *words, given=None):
@@ -274,3 +288,15 @@ def test_a_node_writes_only_its_own(cluster, release, kinds):
     assert "nodeName cannot be changed" in as_node("b", "patch", "luksvolume", "of-b", "--type=merge", "-p", '{"spec":{"nodeName":"a"}}')
     assert "forbidden" in as_node("b", "delete", "luksvolume", "of-b")
     assert "of another node" in as_node("a", "create", "-f", "-", given=luksvolume("made-by-a", "b"))
+    destroy = ("--type=merge", "-p", '{"spec":{"destroy":true}}')
+    assert "may not say that the data of of-b are to be destroyed" in as_node("b", "patch", "luksvolume", "of-b", *destroy)
+
+    in_s3 = json.loads(luksvolume("in-s3", "b"))
+    in_s3["spec"].update({"backend": "s3", "nodeName": None})
+    assert "created" in as_node("a", "create", "--validate=false", "-f", "-", given=dump([in_s3]))
+    assert "may change nothing but the status" in as_node("a", "label", "luksvolume", "in-s3", "touched=yes")
+    status = dump([{**{key: in_s3[key] for key in ("apiVersion", "kind", "metadata")}, "status": {"phase": "Ready"}}])
+    assert "serverside-applied" in as_node("a", "apply", "--server-side", "--subresource=status", "--validate=false", "-f", "-", given=status)
+    for name in ("of-b", "in-s3"):
+        cluster.kubectl("patch", "luksvolume", name, *destroy)
+        cluster.kubectl("delete", "luksvolume", name)

@@ -162,6 +162,15 @@ def test_one_container_on_the_node(helm):
         assert len(workload["spec"]["template"]["spec"]["containers"]) == 1
 
 
+@pytest.mark.parametrize("values", [{}, FULL])
+def test_lcw_in_the_pod_looks_where_the_driver_does(helm, values):
+    container = next(one for name, one in containers(helm.render(values)) if name.endswith("-node"))
+    for variable in container["env"]:
+        option = variable["name"].removeprefix("LCW_").lower().replace("_", "-")
+        assert not variable["name"].startswith("LCW_") or f"--{option}={variable['value']}" in container["args"]
+    assert sum(one["name"].startswith("LCW_") for one in container["env"]) == 4
+
+
 def test_an_upgrade_never_restarts_the_mounter(helm):
     mounter = pick(helm.render(), "DaemonSet", "test-lukscryptwalker-csi-mounter")
     assert mounter["spec"]["updateStrategy"] == {"type": "OnDelete"}

@@ -1,6 +1,8 @@
 /* ops/http.c: the port of probes and metrics. The file is built in to reach its client. */
 #include "input.h"
 
+#include "ops/metrics.h"
+
 #include "ops/http.c" /* NOLINT(bugprone-suspicious-include) */
 
 struct peer {
@@ -36,11 +38,19 @@ static void on_peer(void *data, uint32_t events)
 		reactor_stop(peer->reactor);
 }
 
+static char *text_of(void *data)
+{
+	return metrics_text(data);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	static struct peer peer;
 	struct err e = { 0 };
-	struct http_server server = { .reactor = reactor_new(&e), .metrics = metrics_new() };
+	struct metrics *metrics = metrics_new();
+	struct http_server server = { .reactor = reactor_new(&e),
+				      .metrics = text_of,
+				      .data = metrics };
 	int fds[2];
 
 	peer = (struct peer){ .reactor = server.reactor, .input = { bytes, size } };
@@ -55,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	FUZZ_CHECK(peer.received == 0 || strncmp(peer.answer, "HTTP/1.0 ", 9) == 0);
 	reactor_unwatch(peer.watch);
 	close(peer.fd);
-	metrics_free((struct metrics *)server.metrics);
+	metrics_free(metrics);
 	reactor_free(server.reactor);
 	return 0;
 }

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "csi/place.h"
 
 static char folder[64];
 
@@ -86,6 +87,7 @@ static void build(struct world *world)
 	snprintf(path, sizeof(path), "%s/state", folder);
 	world->service.store = store_dir_open(path, &e);
 	FUZZ_CHECK(world->service.store);
+	world->service.place = &place_here;
 
 	world->count = csi_methods(&world->service, world->methods);
 	for (size_t i = 0; i < world->count; i++)

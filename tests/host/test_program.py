@@ -156,7 +156,7 @@ def test_metrics_tell_of_volumes_and_disks(served):
     assert served.metric("unreadable_records") == 1 and served.metric("volumes_abnormal", backend="local") == 0
     assert abs(served.metric("survey_timestamp_seconds") - time.time()) < 60
     types = re.findall(r"^# TYPE (\S+)", served.get("/metrics"), re.M)
-    assert len(types) == len(set(types)) and served.metric("build_info", version="0.1.0") == 1
+    assert len(types) == len(set(types)) and served.metric("build_info", version="2.0.0") == 1
     os.unlink(damaged)
     served.delete("pvc-seen")
 

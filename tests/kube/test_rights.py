@@ -1,4 +1,5 @@
 """The driver with the rights that the chart gives it, and no others: service accounts, roles and the admission policy of deploy/."""
+import json
 import os
 import subprocess
 
@@ -7,9 +8,13 @@ from cluster import tool
 from conftest import REPO, built
 from driver import until
 from nodes import Controller, Node, shared_folder
-from objects import look, objects
+from objects import fall_silent, healthy, look, objects
 
 NAMESPACE = "kube-system"
+
+
+def luksnode(name):
+    return {"apiVersion": "lukscryptwalker.csi.k8s.io/v1alpha1", "kind": "LUKSNode", "metadata": {"name": name}}
 
 
 @pytest.fixture
@@ -18,6 +23,9 @@ def rights(kinds):
     for path in files:
         kinds.kubectl("apply", "-f", path)
     kinds.apply('{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}')
+    # A policy is compiled a moment after it was made.
+    as_node = ("create", "--dry-run=server", "--validate=false", "--as=system:serviceaccount:kube-system:lukscryptwalker-csi-node", "-f", "-")
+    until("the policies are in force", lambda: "names no node" in kinds.kubectl(*as_node, given=json.dumps(luksnode("probe")), check=False), 60)
 
     def kubeconfig(account, *words):
         token = kinds.kubectl("create", "token", f"lukscryptwalker-csi-{account}", "-n", NAMESPACE, *words).strip()
@@ -40,10 +48,18 @@ def test_the_rights_of_the_chart_are_enough(kinds, rights, folder):
         controller.create_on("pvc-1", "a")
         assert controller.expand("pvc-1", 64 << 20).capacity_bytes == 64 << 20
         # Lost and made again, by the node alone.
-        kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+        kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", '{"metadata":{"finalizers":null},"spec":{"destroy":true}}')
         kinds.kubectl("delete", "luksvolume", "pvc-1")
         node.restart()
         until("it is there again", lambda: (look(kinds, "luksvolume", "pvc-1") or {}).get("status", {}).get("phase") == "Ready", 30)
+        # Its node falls silent, and speaks again.
+        node.kill()
+        fall_silent(kinds, "a")
+        controller.restart()
+        until("the controller says so", lambda: healthy(kinds, "pvc-1") == "Unknown", 30)
+        node.start()
+        until("the node says otherwise", lambda: healthy(kinds, "pvc-1") == "True", 30)
+        assert {one["reason"] for one in kinds.get("events")["items"]} >= {"VolumeUnhealthy", "VolumeHealthy"}
         controller.delete("pvc-1")
         assert objects(kinds, "luksvolumes") == [] and os.listdir(f"{node.base}/host/data") == []
         for one in (controller, node):
@@ -59,6 +75,26 @@ def test_a_node_may_not_speak_for_another(kinds, rights, folder):
         until("it is refused", lambda: "may not write the LUKSNode of b" in node.read_log(), 30)
         assert look(kinds, "luksnode", "b") is None
         assert node.stop() == 0
+
+
+def test_what_goes_with_its_claim_is_not_deleted_by_hand(kinds, rights, start):
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    uid = look(kinds, "luksvolume", "pvc-1")["metadata"]["uid"]
+
+    def said(*words):
+        return kinds.kubectl("delete", "--dry-run=server", *words, check=False)
+
+    until("the policy is in force", lambda: "not its LUKSVolume" in said("luksvolume", "pvc-1"), 30)
+    assert "not its LUKSVolume" in kinds.kubectl("delete", "luksvolumes", "--all", check=False)
+    assert "uninstall the driver first" in kinds.kubectl("delete", "crd", "luksvolumes.lukscryptwalker.csi.k8s.io", check=False)
+    assert "uninstall" not in said("crd", "luksnodes.lukscryptwalker.csi.k8s.io")
+    assert look(kinds, "luksvolume", "pvc-1")["metadata"]["uid"] == uid
+    # How a volume without a claim is destroyed (docs/operations.md).
+    kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", '{"spec":{"destroy":true}}')
+    assert os.path.exists(node.image("pvc-1")) and look(kinds, "luksvolume", "pvc-1")["metadata"]["uid"] == uid
+    kinds.kubectl("delete", "luksvolume", "pvc-1")
+    assert not os.path.exists(node.image("pvc-1"))
 
 
 @pytest.mark.parametrize("account", ["node", "controller"])

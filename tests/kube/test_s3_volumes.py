@@ -94,6 +94,17 @@ def test_two_volumes_in_one_place(cluster, server, keys, start):
     controller.delete("pvc-1")
 
 
+def test_an_object_that_was_deleted_by_hand(cluster, server, keys, start):
+    """Nobody has a second copy of it: it stays, and everything goes on, until the volume is deleted."""
+    controller, = start()
+    create(controller, server, "pvc-1")
+    cluster.kubectl("delete", "luksvolume", "pvc-1", "--wait=false")
+    assert create(controller, server, "pvc-1").volume_id == "pvc-1"
+    assert look(cluster, "luksvolume", "pvc-1")["metadata"]["deletionTimestamp"]
+    controller.delete("pvc-1")
+    assert objects(cluster, "luksvolumes") == []
+
+
 def test_a_secret_that_may_not_be_read(cluster, server, keys, folder, start):
     """As the role of the chart: this Secret is not among those that it names."""
     keys(KEYS)

@@ -16,7 +16,9 @@ import csi_pb2 as csi
 import pytest
 import yaml
 from cluster import REPO, tool
+from conftest import built
 from driver import until
+from nodes import Controller
 from objects import look, objects
 
 DRIVER = "lukscryptwalker.csi.k8s.io"
@@ -37,35 +39,61 @@ def controllers(cluster):
     cluster.stop_one("kube-controller-manager")
 
 
+# As the chart has them.
+PROVISIONER = ["--strict-topology", "--extra-create-metadata", "--default-fstype=ext4", "--enable-capacity", "--capacity-ownerref-level=-1",
+               "--capacity-poll-interval=5s", "--retry-interval-start=500ms", "--retry-interval-max=5s"]
+RESIZER = ["--handle-volume-inuse-error=false", "--retry-interval-start=500ms"]
+ELECTION = ["--leader-election", "--leader-election-namespace=default", "--leader-election-lease-duration=6s",
+            "--leader-election-renew-deadline=4s", "--leader-election-retry-period=1s"]
+
+
+class Sidecars:
+    """external-provisioner and external-resizer of one controller, on a host of that name."""
+
+    def __init__(self, cluster, controller, folder, host="controller-0", options=()):
+        self.folder, self.running = folder, []
+        shared = [f"--csi-address={controller.socket}", f"--kubeconfig={cluster.kubeconfig}", "--timeout=60s", *options]
+        for name, words in (("csi-provisioner", PROVISIONER), ("csi-resizer", RESIZER)):
+            with open(folder / f"{name}-{host}.log", "ab") as log:
+                # It ends when the driver does; kubelet starts it again.
+                self.running.append(subprocess.Popen(
+                    ["unshare", "--uts", "sh", "-c", 'hostname "$1"; shift; while :; do "$@"; sleep 0.2; done', "sh", host,
+                     tool(name), *shared, *words], stdout=log, stderr=log, start_new_session=True,
+                    env={**os.environ, "NAMESPACE": "default", "POD_NAME": host}))
+
+    def kill(self):
+        while self.running:
+            process = self.running.pop()
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(30)
+
+    def stop(self):
+        self.kill()
+        if "STAGE_LOGS" in os.environ:
+            for log in self.folder.glob("*.log"):
+                (pathlib.Path(os.environ["STAGE_LOGS"]) / log.name).write_bytes(log.read_bytes())
+
+
 @pytest.fixture
-def sidecars(controllers, kinds, start, folder):
-    """The controller with its sidecars, and two nodes as the cluster knows them."""
+def placed(controllers, kinds, start):
+    """The controller, and two nodes as the cluster knows them."""
     controller, *nodes = start("a", "b")
     for one in nodes:
         kinds.apply(json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {"name": one.node, "labels": {TOPOLOGY: one.node}}}))
         kinds.apply(json.dumps({"apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": {"name": one.node}, "spec": {
             "drivers": [{"name": DRIVER, "nodeID": one.node, "topologyKeys": [TOPOLOGY]}]}}))
-    running = []
-    shared = [f"--csi-address={controller.socket}", f"--kubeconfig={kinds.kubeconfig}", "--timeout=60s"]
-    # As the chart has them, but for the election of a leader, which needs pods.
-    for name, words in (("csi-provisioner", ["--strict-topology", "--extra-create-metadata", "--default-fstype=ext4", "--enable-capacity",
-                                             "--capacity-ownerref-level=-1", "--capacity-poll-interval=5s",
-                                             "--retry-interval-start=500ms", "--retry-interval-max=5s"]),
-                        ("csi-resizer", ["--handle-volume-inuse-error=false", "--retry-interval-start=500ms"])):
-        with open(folder / f"{name}.log", "ab") as log:
-            # It ends when the driver does; kubelet starts it again.
-            running.append(subprocess.Popen(["sh", "-c", 'while :; do "$@"; sleep 0.2; done', "sh", tool(name), *shared, *words],
-                                            stdout=log, stderr=log, start_new_session=True,
-                                            env={**os.environ, "NAMESPACE": "default", "POD_NAME": "controller-0"}))
     yield controller, nodes
-    if "STAGE_LOGS" in os.environ:
-        for log in folder.glob("*.log"):
-            (pathlib.Path(os.environ["STAGE_LOGS"]) / log.name).write_bytes(log.read_bytes())
-    for process in running:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(30)
     kinds.kubectl("delete", "pvc", "--all", "--wait=false", "--namespace=default")
     kinds.kubectl("delete", "csinode,node,storageclass,csistoragecapacities", "--all", "--namespace=default")
+
+
+@pytest.fixture
+def sidecars(placed, kinds, folder):
+    """One controller's sidecars, without the election of a leader: it would take its time after each crash."""
+    controller, nodes = placed
+    both = Sidecars(kinds, controller, folder)
+    yield controller, nodes
+    both.stop()
 
 
 def bound(cluster, claim):
@@ -163,6 +191,23 @@ def test_a_reclaim_policy_of_retain_keeps_the_data(kinds, sidecars):
     kinds.kubectl("delete", "pv", name)
 
 
+def test_the_people_of_a_claim_are_told_what_is_wrong(kinds, sidecars):
+    _, (node, _) = sidecars
+    kinds.apply(json.dumps({**CLASS, "metadata": {"name": "late"}, "volumeBindingMode": "WaitForFirstConsumer"}))
+    kinds.apply(json.dumps(claim_of("told", class_name="late")))
+    choose(kinds, "told", "a")
+    until("it is bound", lambda: bound(kinds, "told"), 60)
+    os.rename(f"{node.base}/host/data", f"{node.base}/host/away")
+    node.restart()  # which looks at once
+    until("kubectl describe says it", lambda: "VolumeUnhealthy" in kinds.kubectl("describe", "pvc", "told"), 30)
+    assert "is the disk of local-path mounted?" in kinds.kubectl("describe", "pvc", "told")
+    os.rename(f"{node.base}/host/away", f"{node.base}/host/data")
+    node.restart()
+    until("and that it is good again", lambda: "VolumeHealthy" in kinds.kubectl("describe", "pvc", "told"), 30)
+    kinds.kubectl("delete", "pvc", "told", "--wait=false")
+    until("it goes", lambda: objects(kinds, "luksvolumes") == [], 60)
+
+
 def test_the_controller_dies_while_it_creates(kinds, sidecars):
     controller, nodes = sidecars
     kinds.apply(json.dumps(CLASS))
@@ -177,3 +222,30 @@ def test_the_controller_dies_while_it_creates(kinds, sidecars):
     until("all are gone", lambda: objects(kinds, "luksvolumes") == [], 110)
     assert csi.ListVolumesResponse() == controller.controller.ListVolumes(csi.ListVolumesRequest(), timeout=30)
     assert [os.listdir(f"{one.base}/host/data") for one in nodes if os.path.exists(f"{one.base}/host/data")] == [[] for _ in nodes]
+
+
+def test_a_second_replica_goes_on_where_the_first_one_died(kinds, placed, folder):
+    """Two of everything, as the chart has it; one of them works, and dies in the middle."""
+    controller, nodes = placed
+    second = Controller(folder / "controller-2", built("lukscryptwalker-csi"), kinds.kubeconfig, node="controller-2").start()
+    sets = [Sidecars(kinds, controller, folder, "host-1", ELECTION), Sidecars(kinds, second, folder, "host-2", ELECTION)]
+    try:
+        kinds.apply(json.dumps(CLASS))
+        until("somebody leads", lambda: any(one["spec"].get("holderIdentity") for one in kinds.get("leases", "-n", "default")["items"]), 30)
+        kinds.apply("\n---\n".join(json.dumps(claim_of(f"two-{n}")) for n in range(20)))
+        until("the work has begun", lambda: objects(kinds, "luksvolumes"), 60)
+        holder = next(one["spec"]["holderIdentity"] for one in kinds.get("leases", "-n", "default")["items"]
+                      if one["metadata"]["name"].startswith("lukscryptwalker"))
+        first = 0 if "host-1" in holder else 1
+        sets[first].kill()
+        (controller, second)[first].kill()
+        until("all are bound", lambda: sum(one["status"].get("phase") == "Bound" for one in kinds.get("pvc")["items"]) == 20, 90)
+        assert len(objects(kinds, "luksvolumes")) == len(objects(kinds, "pv")) == 20
+        assert sum(len(os.listdir(f"{one.base}/host/data")) for one in nodes if os.path.exists(f"{one.base}/host/data")) == 20
+        kinds.kubectl("delete", "pvc", "--all", "--wait=false")
+        until("all are gone", lambda: objects(kinds, "luksvolumes") == [] and objects(kinds, "pv") == [], 90)
+    finally:
+        for one in sets:
+            one.stop()
+        if second.process.poll() is None:
+            assert second.stop() == 0, second.read_log()

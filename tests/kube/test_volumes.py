@@ -6,10 +6,11 @@ import subprocess
 import time
 
 import csi_pb2 as csi
+import kernel
 import pytest
-from conftest import built
+from conftest import CRDS, REPO, built
 from driver import until
-from objects import look, objects, refused
+from objects import fall_silent, healthy, look, objects, refused
 
 MIB = 1 << 20
 
@@ -131,10 +132,8 @@ def test_a_node_that_is_away_is_waited_for(kinds, start):
     # Should it come back all the same, its data are known again, and deleted as they should be.
     node.start()
     until("the volume is known again", lambda: look(kinds, "luksvolume", "pvc-1"), 20)
-    kinds.kubectl("delete", "luksvolume", "pvc-1", "--wait=false")
-    until("the node deletes it", lambda: look(kinds, "luksvolume", "pvc-1") is None, 20)
-    assert not os.path.exists(node.image("pvc-1"))
     controller.delete("pvc-1")
+    assert look(kinds, "luksvolume", "pvc-1") is None and not os.path.exists(node.image("pvc-1"))
 
 
 def request_of(name, node):
@@ -161,6 +160,126 @@ def test_a_lost_object_is_made_again_from_the_disk(kinds, start):
     assert not os.path.exists(node.image("pvc-1"))
 
 
+def made_again(cluster, name, uid):
+    found = look(cluster, "luksvolume", name)
+    return found and found["metadata"]["uid"] != uid and found["status"]["phase"] == "Ready"
+
+
+def test_u03_only_a_volume_that_was_deleted_is_destroyed(kinds, start):
+    """`kubectl delete luksvolume`, and of the whole kind (as `kubectl delete -f deploy/` does), destroy nothing."""
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    uid = look(kinds, "luksvolume", "pvc-1")["metadata"]["uid"]
+    with open(node.image("pvc-1"), "rb") as image:
+        kinds.kubectl("delete", "luksvolume", "pvc-1")
+        until("the object is there again", lambda: made_again(kinds, "pvc-1", uid), 20)
+        assert "not by DeleteVolume" in node.read_log()
+        uid = look(kinds, "luksvolume", "pvc-1")["metadata"]["uid"]
+        kinds.kubectl("delete", "crd", "luksvolumes.lukscryptwalker.csi.k8s.io")
+        kinds.kubectl("apply", "-f", str(REPO / CRDS))
+        kinds.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+        node.restart()  # which reports at once
+        until("it survives its kind", lambda: made_again(kinds, "pvc-1", uid), 30)
+        assert os.fstat(image.fileno()).st_nlink == 1, "it is the same image"
+    controller.delete("pvc-1")
+    assert not os.path.exists(node.image("pvc-1"))
+
+
+def test_a_deletion_that_began_by_hand_can_be_ended_by_a_claim(kinds, start):
+    """The node was away when somebody deleted the object; DeleteVolume comes before it is back."""
+    kinds.kubectl("create", "-f", "-", given=NODE)
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    node.kill()
+    kinds.kubectl("delete", "luksvolume", "pvc-1", "--wait=false")
+    with refused("DEADLINE_EXCEEDED"):
+        delete_within(controller, "pvc-1", 5)
+    node.start()
+    controller.delete("pvc-1")
+    assert look(kinds, "luksvolume", "pvc-1") is None and not os.path.exists(node.image("pvc-1"))
+    kinds.kubectl("delete", "node", "a")
+
+
+def test_an_etcd_that_was_restored_from_before_an_expansion(kinds, start):
+    """The disk knows better, and the cluster is told."""
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    old = look(kinds, "luksvolume", "pvc-1")
+    assert controller.expand("pvc-1", 64 * MIB).capacity_bytes == 64 * MIB
+    node.kill()
+    kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    kinds.kubectl("delete", "luksvolume", "pvc-1")
+    for key in ("uid", "resourceVersion", "creationTimestamp", "generation"):
+        old["metadata"].pop(key)
+    kinds.kubectl("create", "-f", "-", given=json.dumps(old))
+    kinds.kubectl("patch", "luksvolume", "pvc-1", "--subresource=status", "--type=merge", "-p", json.dumps({"status": old["status"]}))
+    node.start()
+    until("the node reports what is there", lambda: look(kinds, "luksvolume", "pvc-1")["status"]["capacity"] == "64Mi", 30)
+    assert os.path.getsize(node.image("pvc-1")) == 80 * MIB
+    assert controller.expand("pvc-1", 96 * MIB).capacity_bytes == 96 * MIB
+    controller.delete("pvc-1")
+
+
+def test_a_status_that_was_wiped_is_told_again(kinds, start):
+    """It looks like a volume that nobody has made yet: what the node knows decides."""
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    before = look(kinds, "luksvolume", "pvc-1")
+    inode = os.stat(node.image("pvc-1")).st_ino
+    wipe = ("patch", "luksvolume", "pvc-1", "--subresource=status", "--type=merge", "-p", '{"status":null}')
+    kinds.kubectl(*wipe)
+    until("it is told again", lambda: look(kinds, "luksvolume", "pvc-1")["status"].get("phase") == "Ready", 20)
+    after = look(kinds, "luksvolume", "pvc-1")
+    for key in ("state", "capacity", "dataOffset", "luksUUID"):
+        assert after["status"].get(key) == before["status"].get(key), key
+    assert os.stat(node.image("pvc-1")).st_ino == inode
+    # The same while its disk is not mounted: nothing is made in its place.
+    os.rename(f"{node.base}/host/data", f"{node.base}/host/away")
+    kinds.kubectl(*wipe)
+    until("the loss is said", lambda: "is the disk of local-path mounted?" in look(kinds, "luksvolume", "pvc-1")["status"].get("message", ""), 20)
+    assert not os.path.exists(f"{node.base}/host/data/pvc-1")
+    os.rename(f"{node.base}/host/away", f"{node.base}/host/data")
+    until("it is well again", lambda: look(kinds, "luksvolume", "pvc-1")["status"].get("phase") == "Ready", 90)
+    assert os.stat(node.image("pvc-1")).st_ino == inode
+    controller.delete("pvc-1")
+
+
+def lcw_of(node, *words, given=None):
+    """`kubectl exec` into the node's pod: the chart tells lcw by the environment where the driver looks."""
+    places = {f"LCW_{key}": f"{node.base}/{value}" for key, value in (
+        ("STATE_DIR", "state"), ("RUN_DIR", "run"), ("HOST_ROOT", "host"), ("KUBELET_DIR", "kubelet"))}
+    done = subprocess.run([built("lcw"), *words], capture_output=True, text=True, timeout=60, input=given,
+                          env={**os.environ, **places, "KUBE_NODE_NAME": node.node})
+    assert done.returncode == 0, done
+    return done.stdout
+
+
+def test_lcw_in_the_pod_of_a_node(kinds, start):
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    lcw_of(node, "volume", "check", "pvc-1")
+    controller.delete("pvc-1")
+
+
+def test_volumes_of_the_go_driver_are_taken_over_on_their_node(kinds, start):
+    """As docs/migrate.md has it: an image without a record, `lcw node adopt`, and the cluster knows the volume."""
+    controller, node = start("a")
+    os.makedirs(f"{node.base}/host/data/pvc-go")
+    with open(node.image("pvc-go"), "wb") as image:
+        image.truncate(48 * MIB)
+    kernel.run("cryptsetup", "luksFormat", "--batch-mode", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000",
+               "--key-file", "-", node.image("pvc-go"), input="correct horse")
+    with refused("NOT_FOUND"):
+        controller.expand("pvc-go", 64 * MIB)
+    assert "is adopted" in lcw_of(node, "node", "adopt", "--local-path=/data", "--passphrase-fd=0", given="correct horse")
+    until("the cluster knows it", lambda: made_again(kinds, "pvc-go", None), 20)
+    assert look(kinds, "luksvolume", "pvc-go")["status"]["adopted"] is True
+    controller.expand("pvc-go", 64 * MIB)
+    assert os.path.getsize(node.image("pvc-go")) == 80 * MIB
+    controller.delete("pvc-go")
+    assert os.listdir(f"{node.base}/host/data") == []
+
+
 def test_data_that_are_gone_are_never_made_anew(kinds, start):
     controller, node = start("a")
     controller.create_on("pvc-1", "a")
@@ -169,7 +288,9 @@ def test_data_that_are_gone_are_never_made_anew(kinds, start):
     os.rename(f"{node.base}/host/data", f"{node.base}/host/away")
     node.start()
     until("the loss is said", lambda: look(kinds, "luksvolume", "pvc-1")["status"]["phase"] == "Failed", 20)
-    assert "cannot be found" in look(kinds, "luksvolume", "pvc-1")["status"]["message"]
+    status = look(kinds, "luksvolume", "pvc-1")["status"]
+    assert "cannot be found" in status["message"]
+    assert [one["status"] for one in status["conditions"]] == ["False"] and "cannot be found" in status["conditions"][0]["message"]
     assert condition_of(controller, "pvc-1").abnormal
     assert not os.path.exists(f"{node.base}/host/data/pvc-1")
     with refused("FAILED_PRECONDITION", "cannot be found"):
@@ -187,7 +308,8 @@ def test_data_that_are_gone_are_never_made_anew(kinds, start):
 
 @pytest.mark.parametrize("change", [
     {"spec": {"nodeName": "b"}}, {"spec": {"capacity": "1Mi"}}, {"spec": {"parameters": {"fsType": "xfs"}}},
-    {"spec": {"backend": "s3"}}, {"spec": {"volumeID": "other"}}, {"spec": {"capacity": "many"}}])
+    {"spec": {"backend": "s3"}}, {"spec": {"volumeID": "other"}}, {"spec": {"claim": "other/claim"}},
+    {"spec": {"volumeName": None}}, {"spec": {"created": "2000-01-01T00:00:00Z"}}, {"spec": {"capacity": "many"}}])
 def test_what_may_not_change_is_refused_by_the_api(kinds, start, change):
     controller, _ = start("a")
     controller.create_on("pvc-1", "a")
@@ -214,6 +336,32 @@ def test_an_api_server_that_is_away_stops_no_call_of_kubelet(kinds, start, forwa
     front.cut()
     until("calls go on", lambda: not condition_of(controller, "pvc-1").abnormal, 60)
     controller.delete("pvc-1")
+
+
+def test_a_silent_node_is_told(kinds, start):
+    """What a dead node said last is not the truth; the people of the claim are told."""
+    kinds.apply('{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}')
+    controller, node, other = start("a", "b")
+    claim = {"csi.storage.k8s.io/pvc/name": "web-0", "csi.storage.k8s.io/pvc/namespace": "shop"}
+    controller.create_on("pvc-1", "a", **claim)
+    controller.create_on("pvc-2", "b")
+    node.kill()
+    fall_silent(kinds, "a")
+    controller.restart()
+    until("the volume's health is not known", lambda: healthy(kinds, "pvc-1") == "Unknown", 20)
+    assert healthy(kinds, "pvc-2") == "True"
+    lines = [line.split()[:2] for line in kinds.kubectl("get", "luksnodes").splitlines()]
+    assert lines == [["NAME", "READY"], ["a", "Unknown"], ["b", "True"]]
+    node.start()
+    until("the node speaks for itself", lambda: healthy(kinds, "pvc-1") == "True", 20)
+    assert [line.split()[1] for line in kinds.kubectl("get", "luksnodes").splitlines()] == ["READY", "True", "True"]
+    until("all was told", lambda: len(kinds.get("events", "-n", "shop")["items"]) == 2, 10)
+    events = sorted(kinds.get("events", "-n", "shop")["items"], key=lambda one: one["metadata"]["name"])
+    assert [(one["type"], one["reason"]) for one in events] == [("Warning", "VolumeUnhealthy"), ("Normal", "VolumeHealthy")]
+    assert "node 'a', which has it, says nothing any more" in events[0]["message"]
+    assert events[0]["involvedObject"]["kind"] == "PersistentVolumeClaim" and events[0]["involvedObject"]["name"] == "web-0"
+    for name in ("pvc-1", "pvc-2"):
+        controller.delete(name)
 
 
 def test_the_table_of_kubectl(kinds, start):

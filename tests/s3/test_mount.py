@@ -4,6 +4,7 @@ import glob
 import os
 import signal
 
+import grpc
 import kernel
 import pytest
 from driver import MODES, Driver, mount_capability, until
@@ -162,6 +163,38 @@ def test_another_node_is_fenced_and_readers_are_not(driver, server, volume, refu
         other.stop()
 
 
+def test_of_volumes_that_share_a_prefix_one_can_be_written(driver, server, refused):
+    """Each rclone has a cache of its own and knows nothing of the other's: the last upload wins."""
+    shared = server.parameters(rclone_vfs_cache_mode="off", s3_path_prefix="team/files",
+                               s3_shared_prefix="true")
+    first, second = (create(driver, name, shared, server.secrets()) for name in ("pvc-1", "pvc-2"))
+    driver.stage(first, secrets=server.secrets())
+    with refused("FAILED_PRECONDITION", "'pvc-1' of the same prefix", "this node"):
+        driver.stage(second, secrets=server.secrets())
+    reader = mount_capability(mode=MODES.MULTI_NODE_READER_ONLY)
+    driver.stage(second, secrets=server.secrets(), capability=reader)
+    driver.unstage("pvc-2")
+    driver.stage(first, secrets=server.secrets())  # it is the first one's still
+    with refused("FAILED_PRECONDITION", "pvc-1"):
+        driver.stage(second, secrets=server.secrets())
+    driver.unstage("pvc-1")
+    driver.stage(second, secrets=server.secrets())
+    with refused("FAILED_PRECONDITION", "pvc-2"):
+        driver.stage(first, secrets=server.secrets())
+    driver.unstage("pvc-2")
+
+
+def test_delete_after_a_stage_that_failed_leaves_nothing(driver, server):
+    """The key check had been written when the cache could not be made (it is far too large)."""
+    parameters = server.parameters(rclone_vfs_cache_max_size="1P", s3_path_prefix="app/data")
+    volume = create(driver, "pvc-1", parameters, server.secrets())
+    with pytest.raises(grpc.RpcError, match="the cache of volume 'pvc-1'"):
+        driver.stage(volume, secrets=server.secrets())
+    assert len(server.objects("app/data/")) == 1
+    delete(driver, "pvc-1", server.secrets())
+    assert server.objects() == []
+
+
 def test_a_staged_volume_is_not_deleted(driver, server, volume, refused):
     driver.stage(volume, secrets=server.secrets())
     with refused("FAILED_PRECONDITION", "node-a"):
@@ -226,6 +259,17 @@ def test_the_memory_limit_of_the_class(driver, server, limit, expected):
     driver.stage(volume, secrets=server.secrets())
     with open(f"/proc/{rclones(driver)[0]}/environ", encoding="ascii") as text:
         assert f"GOMEMLIMIT={expected}B" in text.read().split("\0")
+    driver.unstage("pvc-1")
+
+
+def test_mounter_and_rclone_have_no_rights(driver, server, volume):
+    driver.stage(volume, secrets=server.secrets())
+    for pid in (*processes(driver, b"mounter"), *rclones(driver)):
+        with open(f"/proc/{pid}/status", encoding="ascii") as text:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in text if ":\t" in line)
+        rights = {name: int(status[name], 16) for name in status if name.startswith("Cap")}
+        assert len(rights) == 5 and not any(rights.values()), (pid, rights)
+        assert status["NoNewPrivs"] == "1"
     driver.unstage("pvc-1")
 
 

@@ -40,12 +40,13 @@ def openssl(*words, folder, given=None):
 class Cluster:
     """`folder` must be short-lived and private: it holds keys and tokens."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, nodes=()):
         self.folder = pathlib.Path(folder)
+        self.nodes = nodes  # names of real ones, whose kubelet is reached on the loopback
         self.processes = {}
         self.etcd_port, self.peer_port, self.port = free_ports(3)
         self.server = f"https://127.0.0.1:{self.port}"
-        self.tokens = {"admin": secrets.token_hex(16), "controllers": secrets.token_hex(16)}
+        self.tokens = {who: secrets.token_hex(16) for who in ("admin", "controllers", "scheduler")}
         self._make_keys()
         self.kubeconfig = self.write_kubeconfig("kubeconfig", {"token": self.tokens["admin"]})
 
@@ -59,7 +60,8 @@ class Cluster:
         self.sign("api", "/CN=kube-apiserver", f"subjectAltName={ADDRESSES}")
         (at / "tokens.csv").write_text(
             f"{self.tokens['admin']},admin,admin,system:masters\n"
-            f"{self.tokens['controllers']},system:kube-controller-manager,controllers\n")
+            f"{self.tokens['controllers']},system:kube-controller-manager,controllers\n"
+            f"{self.tokens['scheduler']},system:kube-scheduler,scheduler\n")
 
     def sign(self, name, subject, extension=""):
         """Makes NAME.key and NAME.crt, signed by the cluster's authority."""
@@ -73,8 +75,7 @@ class Cluster:
 
     def write_kubeconfig(self, name, user, server=None, **cluster):
         """A kubeconfig as people write it: YAML. `user` and `cluster` are its parts."""
-        authority = base64.b64encode((self.folder / "ca.crt").read_bytes()).decode()
-        entry = {"server": server or self.server, "certificate-authority-data": authority, **cluster}
+        entry = {"server": server or self.server, "certificate-authority-data": self.base64("ca.crt"), **cluster}
         path = self.folder / name
         path.write_text(
             "# made by a test\napiVersion: v1\nkind: Config\ncurrent-context: x\nclusters:\n- name: c\n"
@@ -84,10 +85,21 @@ class Cluster:
             "- name: x\n  context:\n    cluster: c\n    user: u\n")
         return path
 
+    def base64(self, name):
+        return base64.b64encode((self.folder / name).read_bytes()).decode()
+
     def _run(self, name, *words):
         with open(self.folder / f"{name}.log", "ab") as log:
-            self.processes[name] = subprocess.Popen([tool(name), *words], cwd=self.folder, stdout=log,
-                                                    stderr=log, stdin=subprocess.DEVNULL)
+            self.processes[name] = subprocess.Popen([*self._knowing_nodes(), tool(name), *words], cwd=self.folder,
+                                                    stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def _knowing_nodes(self):
+        """A prefix of a command that sees an /etc/hosts with the nodes' names."""
+        if not self.nodes:
+            return []
+        hosts = self.folder / "hosts"
+        hosts.write_text("127.0.0.1 localhost\n" + "".join(f"127.0.0.1 {name}\n" for name in self.nodes))
+        return ["unshare", "--mount", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh"]
 
     def start_etcd(self):
         self._run("etcd", "--data-dir", str(self.folder / "etcd"), "--unsafe-no-fsync",
@@ -106,7 +118,8 @@ class Cluster:
                   "--service-account-key-file", "sa.pub", "--service-account-signing-key-file", "sa.key",
                   "--token-auth-file", "tokens.csv", "--authorization-mode", "Node,RBAC",
                   "--service-cluster-ip-range", "10.96.0.0/16", "--allow-privileged",
-                  "--endpoint-reconciler-type", "none", *options)
+                  "--endpoint-reconciler-type", "none",
+                  "--kubelet-preferred-address-types", "Hostname,InternalIP", *options)
         self.until("the API server is ready", lambda: self.kubectl("get", "--raw", "/readyz", check=False) == "ok")
 
     def start_controllers(self):
@@ -115,6 +128,11 @@ class Cluster:
                   "--service-account-private-key-file", "sa.key", "--use-service-account-credentials",
                   "--bind-address", "127.0.0.1", "--secure-port", str(free_ports(1)[0]),
                   "--leader-elect=false")
+
+    def start_scheduler(self):
+        config = self.write_kubeconfig("scheduler.kubeconfig", {"token": self.tokens["scheduler"]})
+        self._run("kube-scheduler", "--kubeconfig", str(config), "--bind-address", "127.0.0.1",
+                  "--secure-port", str(free_ports(1)[0]), "--leader-elect=false")
 
     def start(self):
         self.start_etcd()
@@ -153,5 +171,5 @@ class Cluster:
                 process.wait(10)
 
     def stop(self):
-        for name in ("kube-controller-manager", "kube-apiserver", "etcd"):
+        for name in ("kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"):
             self.stop_one(name)

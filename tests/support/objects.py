@@ -14,6 +14,18 @@ def objects(cluster, kind):
     return [one["metadata"]["name"] for one in cluster.get(kind)["items"]]
 
 
+def healthy(cluster, volume):
+    """The condition of a LUKSVolume: True, False, Unknown or None."""
+    conditions = look(cluster, "luksvolume", volume)["status"].get("conditions")
+    return conditions[0]["status"] if conditions else None
+
+
+def fall_silent(cluster, node):
+    """As if the node, which does not run, had reported last long ago."""
+    cluster.kubectl("patch", "luksnode", node, "--subresource=status", "--type=merge", "-p",
+                    '{"status": {"heartbeat": "2026-01-01T00:00:00Z"}}')
+
+
 def refused(code, *words):
     class Check:
         def __enter__(self):

@@ -18,6 +18,7 @@ from driver import Driver, mount_capability  # noqa: E402
 import csi_pb2 as csi  # noqa: E402
 
 MIB = 1 << 20
+RUN = "/run/lcw-powercut"
 DISK = "/mnt/disk"
 JOURNAL = os.path.join(os.environ["RESULTS"], "journal")
 SIZES = {"ext4": 32 * MIB, "xfs": 304 * MIB}
@@ -68,7 +69,8 @@ class Guest:
 
     def __init__(self, journal, binary):
         self.journal = journal
-        self.driver = Driver(f"{DISK}/base", binary, options=["--run-dir=/run/lcw-powercut"]).start()
+        self.binary = binary
+        self.driver = Driver(f"{DISK}/base", binary, options=[f"--run-dir={RUN}"]).start()
 
     def volume(self, name):
         """CreateVolume, which may be repeated: the volume as kubelet knows it."""
@@ -119,6 +121,17 @@ class Guest:
         self.driver.node_expand(name, self.driver.staging(name))
         self.journal.say("expanded", name, size=size)
 
+    def reencrypt(self, name, *options):
+        """A new volume key; one whose making was cut off is gone on with."""
+        self.journal.say("reencrypt", name)
+        done = subprocess.run(
+            [os.path.join(os.path.dirname(self.binary), "lcw"), "volume", "reencrypt", name,
+             "--passphrase-fd=0", *options, f"--state-dir={self.driver.base}/state", f"--run-dir={RUN}",
+             f"--node-id={self.driver.node}", f"--kubelet-dir={self.driver.kubelet}"],
+            input=b"correct horse", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240, check=False)
+        expect(done.returncode == 0, f"{name} is not reencrypted: {done.stdout.decode()}")
+        self.journal.say("reencrypted", name)
+
     def delete(self, name):
         self.journal.say("delete", name)
         self.driver.delete(name)
@@ -150,6 +163,8 @@ class Guest:
             else:
                 if facts["state"] == "create":
                     self.create(name, facts["fs"], facts["allocation"])
+                elif facts["state"] == "reencrypt":
+                    self.reencrypt(name)
                 self.check(name)
                 if name not in KEPT:
                     self.delete(name)
@@ -210,6 +225,11 @@ class Guest:
             self.driver.unstage(name)
             self.ready()
             self.delete(name)
+
+    def phase_reencrypt(self):
+        self.ready()
+        while True:
+            self.reencrypt("keep-ext4", "--rate=6Mi")
 
     def phase_prepare(self):
         for name, fs in KEPT.items():

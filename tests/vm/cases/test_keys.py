@@ -124,6 +124,25 @@ def test_a_destroyed_header_comes_back_by_hand_only(driver, lcw, refused, unchan
     driver.delete("pvc-r")
 
 
+def test_a_header_backup_of_another_volume_is_not_restored(driver, lcw, unchanged):
+    """The same passphrase opens it: only the UUID tells that it would read the data as noise."""
+    volume = used_volume(driver, "pvc-mine")
+    used_volume(driver, "pvc-other")
+    image, kept = driver.image("pvc-mine"), head(backup(driver, "pvc-mine"))
+    write_at(backup(driver, "pvc-mine"), 0, head(backup(driver, "pvc-other")))
+    write_at(image, 0, bytes(16 << 20))
+    with unchanged(image, backup(driver, "pvc-mine")):
+        said = lcw("volume", "restore-header", "pvc-mine", secrets=[OLD], status=1)
+    assert "has LUKS UUID" in said and "nothing is restored" in said
+    write_at(backup(driver, "pvc-mine"), 0, kept)
+    lcw("volume", "restore-header", "pvc-mine", secrets=[OLD])
+    driver.stage(volume)
+    assert_kept(driver, "pvc-mine")
+    driver.unstage("pvc-mine")
+    driver.delete("pvc-mine")
+    driver.delete("pvc-other")
+
+
 def test_a_deleted_volume_opens_for_nobody(driver):
     volume = used_volume(driver, "pvc-d")
     links = {}

@@ -350,3 +350,25 @@ def test_a_reader_uploads_nothing(driver, server):
     time.sleep(3)  # of write-back
     assert cli.read("a") == "newer"
     assert glob.glob(f"{driver.base}/state/cache/*") == []
+
+
+def test_a_name_that_s3_cannot_take_is_told_and_kept(driver, server, refused):
+    """rclone says yes to it, and the upload fails: 143 bytes are the limit of this server's names."""
+    volume = create(driver, server)
+    target = open_it(driver, server, volume)
+    long = "n" * 200
+    write(f"{target}/{long}", MARKER)
+    write(f"{target}/{'m' * 143}", "fits")
+    until("the condition says so", lambda: condition(driver, volume).abnormal)
+    assert "uploads fail (1 files wait)" in condition(driver, volume).message
+    assert read(f"{target}/{long}") == MARKER
+    driver.unpublish("pvc-1")
+    with refused("ABORTED", "1 files with 31 bytes"):
+        driver.unstage("pvc-1", timeout=20)
+    # With another name it goes to S3, and the volume can leave the node.
+    driver.stage(volume, secrets=server.secrets())
+    target = driver.publish(volume)
+    os.rename(f"{target}/{long}", f"{target}/short")
+    close_it(driver, volume)
+    cli = Cli(server, "volumes/pvc-1/files", "pvc-1")
+    assert (cli.read("short"), cli.read("m" * 143)) == (MARKER, "fits")

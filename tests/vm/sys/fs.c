@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "check.h"
+#include "sys/fs_mount.h"
 #include "sys/mount.h"
 #include "sys/probe.h"
 
@@ -21,8 +22,8 @@ static bool mount_it(const struct volume *volume, enum fs_type type)
 	auto_close int fd = open(mount_point, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct err e = { 0 };
 
-	return OK(mount_device(volume->dm.path, fs_type_name(type), fd, NULL, 0, false, &e),
-		  "%s: mounted", fs_type_name(type));
+	return OK(fs_mount(volume->dm.path, type, fd, NULL, 0, &e), "%s: mounted",
+		  fs_type_name(type));
 }
 
 static bool needs_grow(const struct volume *volume, enum fs_type type)

@@ -38,9 +38,11 @@ static const char *options_at(const char *path, bool super)
 static int stage(const char *device, const char *type, const char *const flags[], size_t count,
 		 bool read_only, struct err *e)
 {
-	auto_close int fd = open_path(staging);
+	auto_close int fd = open_path(staging), mount = -1;
 
-	return mount_device(device, type, fd, flags, count, read_only, e);
+	return mount_make(device, type, flags, count, read_only, &mount, e) < 0
+		       ? -1
+		       : mount_attach(mount, fd, e);
 }
 
 static int bind(const char *source, const char *to, const char *const flags[], size_t count,
