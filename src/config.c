@@ -136,7 +136,8 @@ static int take_http(char *value, struct config *config, struct err *e)
 		value[length - 1] = '\0';
 		value++;
 	}
-	config->http_host = value;
+	/* Without asking a name service, whose libraries would stay in memory. */
+	config->http_host = strcmp(value, "localhost") == 0 ? "127.0.0.1" : value;
 	config->http_port = colon + 1;
 	return 0;
 }
@@ -221,9 +222,11 @@ static int take_argument(int argc, char *argv[], int *at, struct config *config,
 		*action = which == OPT_HELP ? CONFIG_HELP : CONFIG_VERSION;
 		return 0;
 	}
-	if (which == OPT_EXIT_WHEN_IDLE && !value) {
+	if (which == OPT_EXIT_WHEN_IDLE) {
 		config->exit_when_idle = true;
-		return 0;
+		return value ? err_set(e, ERR_INVALID_ARGUMENT, "%s takes no value",
+				       option_names[which])
+			     : 0;
 	}
 	if (!value && *at + 1 < argc)
 		value = argv[++*at];
@@ -237,13 +240,15 @@ static int check_node_id(const char *id, struct err *e)
 {
 	static const char allowed[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	static const char inside[] = "-_.";
 	size_t length = strlen(id);
 
-	if (length == 0 || length > 63 || strspn(id, allowed) != length)
+	if (length == 0 || length > 63 || strspn(id, allowed) != length || strchr(inside, id[0]) ||
+	    strchr(inside, id[length - 1]))
 		return err_set(
 			e, ERR_INVALID_ARGUMENT,
 			"--node-id='%.100s' is not a node name: 1 to 63 letters, digits, '-', '_' "
-			"or '.'",
+			"or '.', with a letter or digit at both ends",
 			id);
 	return 0;
 }
@@ -271,7 +276,6 @@ static void defaults(struct config *config)
 	}
 	*config = (struct config){
 		.store = getenv("KUBERNETES_SERVICE_HOST") ? STORE_KUBE : STORE_DIR,
-		.socket_path = "/csi/csi.sock",
 		.node_id = node,
 		.state_dir = "/var/lib/lukscryptwalker",
 		.run_dir = "/run/lukscryptwalker",
@@ -285,20 +289,33 @@ static void defaults(struct config *config)
 	take_http(http, config, &ignored);
 }
 
+/* What the environment says counts only where the command line is silent. */
+static int take_endpoint_default(struct config *config, struct err *e)
+{
+	char *endpoint = getenv("CSI_ENDPOINT");
+
+	if (config->socket_path)
+		return 0;
+	config->socket_path = "/csi/csi.sock";
+	return endpoint && *endpoint
+		       ? take_socket("$CSI_ENDPOINT", endpoint, &config->socket_path, e)
+		       : 0;
+}
+
 int config_parse(int argc, char *argv[], struct config *ret_config, enum config_action *ret_action,
 		 struct err *e)
 {
 	static const char *const roles[] = { "all", "controller", "node", "mounter" };
-	char *endpoint = getenv("CSI_ENDPOINT");
 	bool has_role = false;
 
 	defaults(ret_config);
 	*ret_action = CONFIG_RUN;
-	if (endpoint && *endpoint &&
-	    take_socket("$CSI_ENDPOINT", endpoint, &ret_config->socket_path, e) < 0)
-		return -1;
 	for (int i = 1; i < argc; i++) {
-		if (strncmp(argv[i], "--", 2) == 0) {
+		if (strcmp(argv[i], "-h") == 0) {
+			*ret_action = CONFIG_HELP;
+			continue;
+		}
+		if (argv[i][0] == '-') {
 			if (take_argument(argc, argv, &i, ret_config, ret_action, e) < 0)
 				return -1;
 			continue;
@@ -317,5 +334,6 @@ int config_parse(int argc, char *argv[], struct config *ret_config, enum config_
 	if (!has_role)
 		return err_set(e, ERR_INVALID_ARGUMENT,
 			       "which role? all, controller, node or mounter (see --help)");
-	return check_node_id(ret_config->node_id, e);
+	return take_endpoint_default(ret_config, e) < 0 ? -1
+							: check_node_id(ret_config->node_id, e);
 }

@@ -17,6 +17,21 @@
 
 typedef Csi__V1__CreateVolumeRequest Request;
 
+/* "" when the class leaves it open; the sidecars write an empty value then. */
+static const char *fs_type_of_class(const Request *request)
+{
+	static const char *const keys[] = { "fsType", "csi.storage.k8s.io/fstype" };
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		const char *value = request_map_value((void *const *)request->parameters,
+						      request->n_parameters, keys[i]);
+
+		if (value && *value)
+			return value;
+	}
+	return "";
+}
+
 /* All capabilities must agree on one kind of volume; the file system goes into the parameters. */
 static int take_capabilities(const Request *request, struct volume_record *wanted, struct err *e)
 {
@@ -46,9 +61,8 @@ static int take_capabilities(const Request *request, struct volume_record *wante
 	}
 	if (!*fs_type)
 		return 0;
-	const char *of_class = request_map_value((void *const *)request->parameters,
-						 request->n_parameters, "fsType");
-	if (of_class && strcmp(of_class, fs_type) != 0)
+	const char *of_class = fs_type_of_class(request);
+	if (*of_class && strcmp(of_class, fs_type) != 0)
 		return err_set(e, ERR_INVALID_ARGUMENT,
 			       "the StorageClass says fsType '%s', the capability '%s'", of_class,
 			       fs_type);

@@ -1,8 +1,29 @@
 /* NodePublishVolume and NodeUnpublishVolume. */
+#include "base/parse.h"
 #include "csi/request.h"
 #include "csi/s3.h"
 #include "csi/local.h"
 #include "rpc/call.h"
+
+/* CSI's code for a call that knows of no staging path. Neither path may lie in the other: what is
+ * made for one would be made inside the volume, or hidden by it. */
+static int check_staging(const struct kubelet_dir *kubelet, const struct target *target,
+			 const char *path, struct err *e)
+{
+	struct target staging;
+
+	if (!*path)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "staging path is missing: the volume must be staged first");
+	if (target_parse(kubelet, path, "staging path", &staging, e) < 0)
+		return -1;
+	if (path_is_within(staging.path, target->path) ||
+	    path_is_within(target->path, staging.path))
+		return err_set(e, ERR_INVALID_ARGUMENT,
+			       "target path '%.200s' and staging path '%.200s' lie in each other",
+			       target->path, staging.path);
+	return 0;
+}
 
 int node_publish_volume(struct rpc_call *call, struct err *e)
 {
@@ -19,12 +40,11 @@ int node_publish_volume(struct rpc_call *call, struct err *e)
 	auto_close int lock = -1;
 
 	if (volume_id_check(request->volume_id, e) < 0 ||
-	    target_parse(&service->node.kubelet, request->staging_target_path, "staging path",
-			 &target, e) < 0 ||
 	    target_parse(&service->node.kubelet, request->target_path, "target path", &target, e) <
 		    0 ||
-	    request_capability(request->volume_capability, s3 ? BACKEND_S3 : BACKEND_LOCAL,
-			       &publish.capability, e) < 0 ||
+	    request_capability_of_node(request->volume_capability, s3 ? BACKEND_S3 : BACKEND_LOCAL,
+				       &publish.capability, e) < 0 ||
+	    check_staging(&service->node.kubelet, &target, request->staging_target_path, e) < 0 ||
 	    csi_lock_volume(service, request->volume_id, &lock, e) < 0 ||
 	    csi_find_volume(service, request->volume_id,
 			    request_map_value((void *const *)request->volume_context,

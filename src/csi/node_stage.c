@@ -99,8 +99,8 @@ int node_stage_volume(struct rpc_call *call, struct err *e)
 	if (volume_id_check(request->volume_id, e) < 0 ||
 	    target_parse(&service->node.kubelet, request->staging_target_path, "staging path",
 			 &target, e) < 0 ||
-	    request_capability(request->volume_capability, BACKEND_LOCAL, &stage.capability, e) <
-		    0 ||
+	    request_capability_of_node(request->volume_capability, BACKEND_LOCAL, &stage.capability,
+				       e) < 0 ||
 	    csi_lock_volume(service, request->volume_id, &lock, e) < 0)
 		return -1;
 	int rc = find_params(request, service, &stage, &known, e);

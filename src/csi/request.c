@@ -92,6 +92,18 @@ int request_capability(const Csi__V1__VolumeCapability *message, enum backend ba
 	return 0;
 }
 
+int request_capability_of_node(const Csi__V1__VolumeCapability *message, enum backend backend,
+			       struct capability *ret_capability, struct err *e)
+{
+	if (request_capability(message, backend, ret_capability, e) == 0)
+		return 0;
+	if (message && message->access_mode &&
+	    !capability_mode_fits((enum access_mode)message->access_mode->mode, backend) &&
+	    capability_mode_is_of_nodes((enum access_mode)message->access_mode->mode))
+		e->code = ERR_FAILED_PRECONDITION;
+	return -1;
+}
+
 const char *request_node(const Csi__V1__Topology *topology)
 {
 	for (size_t i = 0; i < topology->n_segments; i++)
@@ -114,6 +126,26 @@ static void add_nodes(Csi__V1__Topology *const topologies[], size_t count,
 	}
 }
 
+/* What is preferred must be among what is possible, where that is said. */
+static void keep_possible(const Csi__V1__TopologyRequirement *requirement,
+			  struct place_nodes *nodes)
+{
+	size_t kept = 0;
+
+	for (size_t at = 0; at < nodes->count; at++) {
+		bool possible = false;
+
+		for (size_t i = 0; i < requirement->n_requisite && !possible; i++) {
+			const char *name = request_node(requirement->requisite[i]);
+
+			possible = name && strcmp(name, nodes->names[at]) == 0;
+		}
+		if (possible)
+			nodes->names[kept++] = nodes->names[at];
+	}
+	nodes->count = kept;
+}
+
 void request_nodes(const Csi__V1__TopologyRequirement *requirement, struct place_nodes *ret_nodes)
 {
 	size_t count = requirement ? requirement->n_preferred + requirement->n_requisite : 0;
@@ -122,7 +154,8 @@ void request_nodes(const Csi__V1__TopologyRequirement *requirement, struct place
 					   .names = xcalloc(count + 1, sizeof(char *)) };
 	if (!count)
 		return;
-	/* What is preferred must be among what is possible, where that is said. */
 	add_nodes(requirement->preferred, requirement->n_preferred, ret_nodes);
+	if (requirement->n_requisite)
+		keep_possible(requirement, ret_nodes);
 	add_nodes(requirement->requisite, requirement->n_requisite, ret_nodes);
 }

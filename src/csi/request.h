@@ -32,6 +32,13 @@ const char *request_map_value(void *const entries[], size_t count, const char *k
 int request_capability(const Csi__V1__VolumeCapability *message, enum backend backend,
 		       struct capability *ret_capability, struct err *e) MUST_CHECK;
 
+/*
+ * The same for staging and publishing, where CSI calls it FAILED_PRECONDITION when a volume of one
+ * node is asked for in a mode of several nodes.
+ */
+int request_capability_of_node(const Csi__V1__VolumeCapability *message, enum backend backend,
+			       struct capability *ret_capability, struct err *e) MUST_CHECK;
+
 /* The node that a topology names, or NULL. Borrowed. */
 const char *request_node(const Csi__V1__Topology *topology);
 

@@ -86,7 +86,8 @@ int node_s3_stage(struct rpc_call *call, struct err *e)
 
 	if (target_parse(&service->node.kubelet, request->staging_target_path, "staging path",
 			 &target, e) < 0 ||
-	    request_capability(request->volume_capability, BACKEND_S3, &stage.capability, e) < 0 ||
+	    request_capability_of_node(request->volume_capability, BACKEND_S3, &stage.capability,
+				       e) < 0 ||
 	    csi_lock_volume(service, request->volume_id, &lock, e) < 0 ||
 	    find_record(request, service, &known, &record, e) < 0)
 		return -1;

@@ -131,7 +131,10 @@ int local_adopt_image(const struct node *node, const char *local_path,
 		      const struct stage_request *request, struct volume_record *ret_record,
 		      struct err *e) MUST_CHECK;
 
-/* Unmounts, closes and detaches, each verified. Needs neither record nor passphrase. */
+/*
+ * Unmounts, closes and detaches, each verified. Needs neither record nor passphrase. Does nothing
+ * where the volume is mounted, but not at this path.
+ */
 int local_unstage(const struct node *node, const char *id, const char *staging_path,
 		  struct err *e) MUST_CHECK;
 

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "sys/fs_mount.h"
 #include "sys/loop.h"
 #include "sys/mount.h"
@@ -34,6 +35,27 @@ static int refuse_mount(const struct target *target, const struct mount_entry *m
 		target->path, mount->source, mount->type);
 }
 
+/*
+ * One staging path: with two, each unstage would wait for the other. In kubelet's folder only:
+ * below --host-root every mount is seen a second time.
+ */
+static int check_not_mounted(const struct mount_table *mounts, const struct target *target,
+			     const struct dm_info *mapping, struct err *e)
+{
+	for (size_t i = 0; i < mounts->count; i++) {
+		const struct mount_entry *mount = &mounts->entries[i];
+
+		if (path_is_within(mount->target, target->kubelet->resolved) &&
+		    local_mount_is_of(mount, mapping, false))
+			return err_set(
+				e, ERR_FAILED_PRECONDITION,
+				"the volume is mounted at '%s' already, not at the staging path "
+				"'%s': unpublish and unstage it there first",
+				mount->target, target->path);
+	}
+	return 0;
+}
+
 int local_mount_precheck(const struct target *target, const struct dm_info *mapping,
 			 const struct capability *capability, struct err *e)
 {
@@ -44,10 +66,12 @@ int local_mount_precheck(const struct target *target, const struct dm_info *mapp
 		return -1;
 	const struct mount_entry *mount = mount_table_at(&mounts, target->path);
 	if (!mount)
-		return target_open(target, TARGET_DIRECTORY, &fd, e);
+		return (mapping && check_not_mounted(&mounts, target, mapping, e) < 0)
+			       ? -1
+			       : target_open(target, TARGET_DIRECTORY, &fd, e);
 	if (!mapping || !local_mount_is_of(mount, mapping, false))
 		return refuse_mount(target, mount, e);
-	if (!mount_flags_match(capability->flags, capability->flag_count, mount->options))
+	if (!mount_flags_match(capability->flags, capability->flag_count, "", mount->options))
 		return err_set(e, ERR_ALREADY_EXISTS,
 			       "the volume is staged at '%s' with other mount flags ('%s'): "
 			       "unstage it first",

@@ -8,7 +8,8 @@
 
 /*
  * The staging path is a directory; a mount there is this volume's (mapping NULL: it is not open)
- * and has the flags of the capability (ALREADY_EXISTS). FAILED_PRECONDITION otherwise.
+ * and has the flags of the capability (ALREADY_EXISTS); where there is none, the volume is mounted
+ * nowhere else in kubelet's folder. FAILED_PRECONDITION otherwise.
  */
 int local_mount_precheck(const struct target *target, const struct dm_info *mapping,
 			 const struct capability *capability, struct err *e) MUST_CHECK;

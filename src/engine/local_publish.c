@@ -14,6 +14,7 @@
 #include "engine/local_mapping.h"
 #include "engine/local_mount.h"
 #include "sys/mount.h"
+#include "sys/mount_flags.h"
 
 /* At the end of the root of a bind mount whose file is gone (proc_pid_mountinfo(5)). */
 #define DELETED "//deleted"
@@ -94,7 +95,8 @@ static unsigned others(const struct publication *p)
 	return count;
 }
 
-static int check_staged(const struct publication *p, struct err *e)
+/* A bind of a read-only mount is read-only, whatever was asked for. */
+static int check_staged(struct publication *p, struct err *e)
 {
 	const struct volume_record *record = p->request->record;
 
@@ -106,7 +108,19 @@ static int check_staged(const struct publication *p, struct err *e)
 			e, ERR_FAILED_PRECONDITION,
 			"volume '%s' is not mounted at the staging path '%s': stage it again",
 			record->id, p->staging.path);
+	p->read_only = p->read_only || mount_has_option(mount->options, "ro");
 	return 0;
+}
+
+/* A bind has the flags of the staged mount and those of its own capability. */
+static bool flags_match(const struct publication *p, const struct mount_entry *mount)
+{
+	const struct capability *capability = &p->request->capability;
+	const struct mount_entry *staged = mount_table_at(&p->mounts, p->staging.path);
+
+	return p->request->record->block ||
+	       mount_flags_match(capability->flags, capability->flag_count,
+				 staged ? staged->options : "", mount->options);
 }
 
 /* *ret_done: it is published there already, in the way that is asked for. */
@@ -125,6 +139,11 @@ static int check_target(const struct publication *p, bool *ret_done, struct err 
 		return err_set(e, ERR_ALREADY_EXISTS,
 			       "volume '%s' is published at '%s' already, but %s", id,
 			       p->target.path, p->read_only ? "writable" : "read-only");
+	if (*ret_done && !flags_match(p, mount))
+		return err_set(e, ERR_ALREADY_EXISTS,
+			       "volume '%s' is published at '%s' already with other mount flags "
+			       "('%s'): unpublish it first",
+			       id, p->target.path, mount->options);
 	if (!*ret_done && p->request->capability.mode == ACCESS_SINGLE_NODE_SINGLE_WRITER &&
 	    others(p) > 0)
 		return err_set(e, ERR_FAILED_PRECONDITION,

@@ -144,10 +144,8 @@ int local_usage(const struct node *node, const struct volume_record *record,
 	bool active;
 
 	volume_mapping_name(record->id, name);
-	if (target_parse(&node->kubelet, volume_path, "volume path", &target, e) < 0) {
-		e->code = ERR_NOT_FOUND; /* CSI: a path where the volume was never published */
+	if (target_parse_published(&node->kubelet, volume_path, &target, e) < 0)
 		return -1;
-	}
 	if (dm_find(name, &active, &mapping, e) < 0 || mount_table_read(&mounts, e) < 0)
 		return -1;
 	const struct mount_entry *mount = mount_table_at(&mounts, target.path);

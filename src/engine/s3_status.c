@@ -98,10 +98,8 @@ int s3_usage(const struct node *node, const struct volume_record *record, const 
 	struct s3_child child;
 	struct target target;
 
-	if (target_parse(&node->kubelet, volume_path, "volume path", &target, e) < 0) {
-		e->code = ERR_NOT_FOUND; /* CSI: a path where the volume was never published */
+	if (target_parse_published(&node->kubelet, volume_path, &target, e) < 0)
 		return -1;
-	}
 	if (mount_table_read(&mounts, e) < 0)
 		return -1;
 	const struct mount_entry *mount = mount_table_at(&mounts, target.path);

@@ -50,8 +50,8 @@ int target_parse(const struct kubelet_dir *kubelet, const char *path, const char
 		return err_set(
 			e, ERR_INVALID_ARGUMENT,
 			"%s '%.200s' must be absolute, without '..' or empty parts, and shorter "
-			"than %d bytes",
-			what, path, PATH_MAX);
+			"than %d bytes, each part of at most %d",
+			what, path, PATH_MAX, NAME_MAX);
 
 	const char *base =
 		path_is_within(path, kubelet->given) ? kubelet->given : kubelet->resolved;
@@ -80,6 +80,16 @@ int target_parse(const struct kubelet_dir *kubelet, const char *path, const char
 	return 0;
 }
 
+int target_parse_published(const struct kubelet_dir *kubelet, const char *path,
+			   struct target *ret_target, struct err *e)
+{
+	if (target_parse(kubelet, path, "volume path", ret_target, e) == 0)
+		return 0;
+	if (*path && text_is_clean(path) && strlen(path) < PATH_MAX && !strstr(path, ".."))
+		e->code = ERR_NOT_FOUND;
+	return -1;
+}
+
 /* Opens the folder that holds the mount point; *ret_name is its last component (borrowed). */
 static int open_parent(const struct target *target, const char **ret_name, int *ret_fd,
 		       struct err *e)
@@ -96,8 +106,15 @@ static int open_parent(const struct target *target, const char **ret_name, int *
 			e, ERR_INVALID_ARGUMENT,
 			"'%s' leads through a symbolic link or a file: the driver follows none",
 			target->path);
-	if (fd < 0)
-		return err_sys(e, -fd, "cannot open the folder of '%s'", target->path);
+	if (fd < 0) {
+		err_sys(e, -fd,
+			"cannot open the folder that is to hold the mount point '%s' (the caller "
+			"makes it)",
+			target->path);
+		if (fd == -ENOENT)
+			e->code = ERR_FAILED_PRECONDITION;
+		return -1;
+	}
 	*ret_fd = fd;
 	return 0;
 }
@@ -151,18 +168,15 @@ int target_remove(const struct target *target, struct err *e)
 		return e->sys == ENOENT ? 0 : -1;
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at '%s'", target->path);
-	if (S_ISDIR(st.st_mode)) {
-		if (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+	bool directory = S_ISDIR(st.st_mode), empty = directory || st.st_size == 0;
+	if ((directory || S_ISREG(st.st_mode)) && empty) {
+		if (unlinkat(parent, name, directory ? AT_REMOVEDIR : 0) == 0 || errno == ENOENT)
+			return 0;
+		if (errno != ENOTEMPTY)
 			return err_sys(e, errno, "cannot remove the mount point '%s'",
 				       target->path);
-		return 0;
 	}
-	if (!S_ISREG(st.st_mode) || st.st_size != 0)
-		return err_set(
-			e, ERR_FAILED_PRECONDITION,
-			"'%s' is not an empty mount point: look what it is, and remove it by hand",
-			target->path);
-	if (unlinkat(parent, name, 0) < 0 && errno != ENOENT)
-		return err_sys(e, errno, "cannot remove the mount point '%s'", target->path);
-	return 0;
+	return err_set(e, ERR_FAILED_PRECONDITION,
+		       "'%s' is not an empty mount point: look what it is, and remove it by hand",
+		       target->path);
 }

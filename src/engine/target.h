@@ -35,18 +35,26 @@ struct target {
 int target_parse(const struct kubelet_dir *kubelet, const char *path, const char *what,
 		 struct target *ret_target, struct err *e) MUST_CHECK;
 
+/*
+ * The volume path of a question. One that is well formed, but where no volume can be published, is
+ * NOT_FOUND (CSI); else as target_parse.
+ */
+int target_parse_published(const struct kubelet_dir *kubelet, const char *path,
+			   struct target *ret_target, struct err *e) MUST_CHECK;
+
 enum target_kind { TARGET_DIRECTORY, TARGET_FILE };
 
 /*
  * Opens (O_PATH) the mount point, making the last component when it is missing.
- * INVALID_ARGUMENT when it is of another kind, a symbolic link, or reached through one.
+ * INVALID_ARGUMENT when it is of another kind, a symbolic link, or reached through one;
+ * FAILED_PRECONDITION when the folder above does not exist.
  */
 int target_open(const struct target *target, enum target_kind kind, int *ret_fd,
 		struct err *e) MUST_CHECK;
 
 /*
  * Removes the mount point: an empty directory or an empty regular file, nothing else. One that
- * is not there is success.
+ * is not there is success. FAILED_PRECONDITION when there is something in it.
  */
 int target_remove(const struct target *target, struct err *e) MUST_CHECK;
 

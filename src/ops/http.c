@@ -246,6 +246,19 @@ struct http_server *http_server_new(struct reactor *reactor, const char *host, c
 	return server;
 }
 
+char *http_server_address(const struct http_server *server)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+	char host[INET6_ADDRSTRLEN] = "", port[16] = "";
+
+	if (getsockname(server->fd, (struct sockaddr *)&address, &size) < 0 ||
+	    getnameinfo((struct sockaddr *)&address, size, host, sizeof(host), port, sizeof(port),
+			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		return xstrdup("");
+	return xasprintf(address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
 void http_server_free(struct http_server *server)
 {
 	if (!server)

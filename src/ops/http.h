@@ -18,6 +18,9 @@ struct http_server;
 struct http_server *http_server_new(struct reactor *reactor, const char *host, const char *port,
 				    char *(*metrics)(void *data), void *data, struct err *e);
 
+/* Where it listens: "[::]:9808". With port 0 the kernel has chosen one. The caller frees it. */
+char *http_server_address(const struct http_server *server);
+
 /* Closes listener and connections. NULL is fine. */
 void http_server_free(struct http_server *server);
 

@@ -72,13 +72,17 @@ static bool has_flag(const char *const flags[], size_t count, const char *word)
 	return false;
 }
 
-bool mount_flags_match(const char *const flags[], size_t count, const char *options)
+bool mount_flags_match(const char *const flags[], size_t count, const char *inherited,
+		       const char *options)
 {
-	static const char *const shown[] = { "ro",     "nosuid",     "nodev",
-					     "noexec", "nodiratime", "nosymfollow" };
+	static const char *const shown[] = { "nosuid", "nodev", "noexec", "nodiratime",
+					     "nosymfollow" };
 
+	if (!*inherited && has_flag(flags, count, "ro") != mount_has_option(options, "ro"))
+		return false;
 	for (size_t i = 0; i < ARRAY_LEN(shown); i++)
-		if (has_flag(flags, count, shown[i]) != mount_has_option(options, shown[i]))
+		if ((has_flag(flags, count, shown[i]) || mount_has_option(inherited, shown[i])) !=
+		    mount_has_option(options, shown[i]))
 			return false;
 	return true;
 }

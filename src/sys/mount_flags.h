@@ -23,9 +23,11 @@ struct mount_flag mount_flag_sort(const char *flag);
 
 /*
  * Whether a mount with these options (of mountinfo: "rw,nosuid,relatime") was made with these
- * flags. Compares what every mount shows when it is set: ro, nosuid, nodev, noexec, nodiratime,
- * nosymfollow. Pure.
+ * flags, and had those of `inherited` before (options too; "" when it is no bind). Compares what
+ * every mount shows when it is set: nosuid, nodev, noexec, nodiratime, nosymfollow; and ro, but
+ * for a bind, which may be read-only for more reasons than its flags. Pure.
  */
-bool mount_flags_match(const char *const flags[], size_t count, const char *options);
+bool mount_flags_match(const char *const flags[], size_t count, const char *inherited,
+		       const char *options);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "sys/mount.h"
 
-static bool mode_supported(enum access_mode mode, enum backend backend)
+bool capability_mode_fits(enum access_mode mode, enum backend backend)
 {
 	switch (mode) {
 	case ACCESS_SINGLE_NODE_WRITER:
@@ -20,13 +20,19 @@ static bool mode_supported(enum access_mode mode, enum backend backend)
 	}
 }
 
+bool capability_mode_is_of_nodes(enum access_mode mode)
+{
+	return mode == ACCESS_MULTI_NODE_READER_ONLY || mode == ACCESS_MULTI_NODE_SINGLE_WRITER ||
+	       mode == ACCESS_MULTI_NODE_MULTI_WRITER;
+}
+
 int capability_check(const struct capability *capability, enum backend backend, struct err *e)
 {
 	enum fs_type ignored;
 
 	if (capability->mode == ACCESS_UNKNOWN)
 		return err_set(e, ERR_INVALID_ARGUMENT, "volume capability has no access mode");
-	if (!mode_supported(capability->mode, backend))
+	if (!capability_mode_fits(capability->mode, backend))
 		return err_set(
 			e, ERR_INVALID_ARGUMENT,
 			backend == BACKEND_S3

@@ -44,6 +44,12 @@ int capability_check(const struct capability *capability, enum backend backend,
 int capability_fits(const struct capability *capability, bool block, enum fs_type fs_type,
 		    struct err *e) MUST_CHECK;
 
+/* Whether a volume of this backend can be used in this mode. */
+bool capability_mode_fits(enum access_mode mode, enum backend backend);
+
+/* Whether the mode is one for several nodes. */
+bool capability_mode_is_of_nodes(enum access_mode mode);
+
 /* Whether this mount flag is asked for. */
 bool capability_has_flag(const struct capability *capability, const char *flag);
 

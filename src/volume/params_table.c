@@ -39,7 +39,8 @@ static bool is_secret_key(const char *v)
 	static const char allowed[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
 
-	return strlen(v) <= 253 && strspn(v, allowed) == strlen(v);
+	return strlen(v) <= 253 && strspn(v, allowed) == strlen(v) && strcmp(v, ".") != 0 &&
+	       strncmp(v, "..", 2) != 0;
 }
 
 static bool is_gid(const char *v)

@@ -1,4 +1,5 @@
 """The command line and the HTTP endpoint."""
+import json
 import os
 import re
 import socket
@@ -33,10 +34,79 @@ def test_help_and_version(driver):
     (["all", "--endpoint=tcp://1.2.3.4:5"], "unix://"), (["all", "--endpoint"], "needs a value"),
     (["all", "--log-level=loud"], "--log-level"), (["all", "--store=etcd"], "--store"),
     (["all", "--node-id=a b"], "--node-id"), (["all", "--allow-path=x"], "--allow-path"),
-    (["all", "--http-endpoint=x"], "--http-endpoint"), (["all", "node"], "unexpected")])
+    (["all", "--http-endpoint=x"], "--http-endpoint"), (["all", "node"], "unexpected"),
+    (["all", "--http-endpoint=:65536"], "--http-endpoint"), (["all", "--node-id=-a"], "--node-id"),
+    (["all", "--node-id=" + "a" * 64], "--node-id"), (["all", "--exit-when-idle=info"], "no value"),
+    (["all", "-x"], "unknown option '-x'"), (["all", "--endpoint="], "--endpoint"),
+    (["all", "--endpoint=unix://csi.sock"], "absolute"), (["all", "--state-dir=x"], "--state-dir"),
+    (["all", "--run-dir=/a/../b"], "--run-dir"), (["all", "--"], "unknown option"),
+    (["All"], "'all'"), ([""], "unknown role"), (["all", "--store"], "needs a value")])
 def test_a_wrong_command_line_is_explained(shared_driver, arguments, words):
     done = run(shared_driver, *arguments)
     assert done.returncode == 2 and words in done.stderr
+
+
+def test_the_environment_is_asked_where_the_command_line_is_silent(driver):
+    env = {**os.environ, "CSI_ENDPOINT": "tcp://1.2.3.4:5"}
+    assert run(driver, "--help", env=env).returncode == 0 == run(driver, "-h", env=env).returncode
+    done = run(driver, "all", env=env)
+    assert done.returncode == 2 and "$CSI_ENDPOINT" in done.stderr
+
+    class Environment(Driver):
+        def command(self):
+            words = [word for word in super().command() if not word.startswith("--node-id")]
+            return ["env", "KUBE_NODE_NAME=node.of-env", *self.endpoint(words)]
+
+    class Named(Environment):  # and what the environment says is not even looked at
+        def endpoint(self, words):
+            return ["CSI_ENDPOINT=tcp://1.2.3.4:5", *words]
+
+    class Unnamed(Environment):
+        def endpoint(self, words):
+            return [f"CSI_ENDPOINT={self.address}{self.socket}",
+                    *(word for word in words if not word.startswith("--endpoint"))]
+    for kind, address in ((Named, ""), (Unnamed, "unix://"), (Unnamed, "unix:"), (Unnamed, "")):
+        with folder() as base:
+            kind.address = address
+            with running_driver(base, kind) as one:
+                assert one.nodes.NodeGetInfo(csi.NodeGetInfoRequest()).node_id == "node.of-env"
+
+
+@pytest.mark.parametrize("endpoint, address", [
+    (":0", r"\[::\]"), ("127.0.0.1:0", r"127\.0\.0\.1"), ("[::1]:0", r"\[::1\]"),
+    ("localhost:0", r"127\.0\.0\.1")])
+def test_forms_of_the_http_endpoint(endpoint, address):
+    class Other(Driver):
+        def command(self):
+            return [*super().command(), f"--http-endpoint={endpoint}"]
+    with folder() as base, running_driver(base, Other) as driver:
+        port = re.search(rf"http=\"?{address}:(\d+)", driver.read_log()).group(1)
+        host = "127.0.0.1" if endpoint.startswith(":") else endpoint.rsplit(":", 1)[0]
+        with urllib.request.urlopen(f"http://{host}:{port}/healthz", timeout=10) as answer:
+            assert answer.read() == b"ok\n"
+
+
+def test_an_http_endpoint_that_is_taken_or_not_ours_is_named(driver):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for endpoint in (f"127.0.0.1:{taken.getsockname()[1]}", "192.0.2.1:9808", "a.b:9808"):
+            done = run(driver, "all", f"--endpoint=unix://{driver.base}/h.sock", "--store=dir",
+                       f"--state-dir={driver.base}/s", f"--run-dir={driver.base}/r",
+                       f"--kubelet-dir={driver.kubelet}", f"--http-endpoint={endpoint}")
+            assert done.returncode == 1 and f"--http-endpoint={endpoint}" in done.stderr
+
+
+def test_every_line_of_the_json_log_is_json(served, refused):
+    for name in ('a"b\\', "ü😀", "x" * 128):
+        served.delete(served.create(name, 1 << 20).volume_id)
+    with refused("INVALID_ARGUMENT"):
+        served.create('q"\n\\\x1b[31m')
+    with refused("INVALID_ARGUMENT"):
+        served.create_raw("p", {'k"\\\t': 'v"'})
+    with refused("INVALID_ARGUMENT"):
+        served.stats('"}{', "/")
+    with open(served.log, encoding="utf-8") as log:
+        lines = [json.loads(line) for line in log]
+    assert len(lines) > 8 and all(line["level"] for line in lines)
 
 
 def test_a_live_socket_is_refused_and_a_stale_one_replaced(driver):

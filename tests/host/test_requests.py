@@ -4,8 +4,8 @@ import os
 
 import csi_pb2 as csi
 import pytest
-from driver import MODES, block_capability, mount_capability
-from fixtures import tree
+from driver import MODES, Driver, block_capability, mount_capability
+from fixtures import folder, running_driver, tree
 
 MI = 1 << 20
 
@@ -61,6 +61,16 @@ def test_volume_ids(shared_driver, refused, nothing_made, volume_id):
     ({"luks-pbkdf-memory": "9Ti"}, "luks-pbkdf-memory"),
     ({"luks-key-size": "7"}, "luks-key-size"),
     ({"passphraseKey": "a b"}, "passphraseKey"),
+    ({"passphraseKey": ".."}, "passphraseKey"),
+    ({"fsGroup": "-1"}, "fsGroup"),
+    ({"fsGroup": "4294967295"}, "fsGroup"),
+    ({"fs-mode": "17777"}, "fs-mode"),
+    ({"luks-pbkdf-memory": "64MiB"}, "luks-pbkdf-memory"),
+    ({"luks-discard": "yes"}, "luks-discard"),
+    ({"luks-cipher": "cipher_null-ecb-x"}, "luks-cipher"),
+    ({"passphrase": "x"}, "'passphrase'.*'passphraseKey'"),
+    ({"k\n": "x"}, "control"),
+    ({f"k{i}": "x" for i in range(129)}, "128"),
     ({"s3-bucket": "abc"}, "s3-bucket.*local"),
     ({"storage-backend": "tape"}, "storage-backend"),
 ])
@@ -185,3 +195,145 @@ def test_a_failed_create_leaves_no_ghost(driver, refused):
     with refused("RESOURCE_EXHAUSTED", "no space"):
         driver.create("pvc-ghost", 1 << 45)
     assert not os.path.exists(store) and not os.path.exists(f"{driver.data}/pvc-ghost")
+
+
+def test_a_file_system_is_named_once(shared_driver, refused, nothing_made):
+    driver = shared_driver
+    for key in ("fsType", "csi.storage.k8s.io/fstype"):
+        with refused("INVALID_ARGUMENT", "'xfs'.*'ext4'"):
+            driver.create("pvc-fs", capability=mount_capability("ext4"), **{key: "xfs"})
+    made = driver.create("pvc-fs", capability=mount_capability("ext3"), fsType="")
+    assert made.volume_context["fsType"] == "ext3"
+    driver.delete("pvc-fs")
+
+
+def topology(*nodes):
+    key = "topology.lukscryptwalker.csi.k8s.io/node"
+    return [csi.Topology(segments={key: node} if node else {"zone": "a"}) for node in nodes]
+
+
+@pytest.mark.parametrize("requisite, preferred, here", [
+    (["node-b"], [], False), (["node-b"], ["node-a"], False), ([None], [], False),
+    (["node-b", "node-a"], ["node-b"], True), ([], ["node-b", "node-a"], True), ([], [], True)])
+def test_where_a_volume_may_lie(shared_driver, refused, nothing_made, requisite, preferred, here):
+    driver = shared_driver
+    request = csi.CreateVolumeRequest(
+        name="pvc-top", parameters={"local-path": driver.data},
+        volume_capabilities=[mount_capability()], capacity_range=csi.CapacityRange(required_bytes=MI),
+        accessibility_requirements=csi.TopologyRequirement(requisite=topology(*requisite),
+                                                           preferred=topology(*preferred)))
+    if not here:
+        with refused("RESOURCE_EXHAUSTED", "another node"):
+            driver.controller.CreateVolume(request, timeout=60)
+        return
+    made = driver.controller.CreateVolume(request, timeout=60).volume
+    assert list(made.accessible_topology) == topology("node-a")
+    driver.delete("pvc-top")
+
+
+def test_a_page_of_the_list_is_asked_for_with_a_token_of_ours(shared_driver, refused):
+    def listed(**request):
+        return shared_driver.controller.ListVolumes(csi.ListVolumesRequest(**request), timeout=60)
+    for token in ("x", "1", "after:", "after:../x", "after:a\nb", "after:" + "x" * 129):
+        with refused("ABORTED", "starting_token"):
+            listed(starting_token=token)
+    with refused("INVALID_ARGUMENT", "max_entries"):
+        listed(max_entries=-1)
+    assert not listed(starting_token="after:zzzz", max_entries=2**31 - 1).entries
+
+
+@pytest.fixture
+def made(shared_driver):
+    yield shared_driver.create("pvc-made", MI)
+    shared_driver.delete("pvc-made")
+
+
+def test_modes_of_several_nodes_exceed_a_local_volume(shared_driver, made, refused):
+    for mode in (MODES.MULTI_NODE_READER_ONLY, MODES.MULTI_NODE_SINGLE_WRITER,
+                 MODES.MULTI_NODE_MULTI_WRITER):
+        for call in (shared_driver.stage, shared_driver.publish):
+            with refused("FAILED_PRECONDITION", "access mode"):
+                call(made, mount_capability(mode=mode))
+    for call in (shared_driver.stage, shared_driver.publish):
+        with refused("INVALID_ARGUMENT", "access mode"):
+            call(made, mount_capability(mode=99))
+
+
+def test_paths_of_a_publish(shared_driver, made, refused):
+    driver, staging = shared_driver, shared_driver.staging("pvc-made")
+    with refused("FAILED_PRECONDITION", "staging path is missing"):
+        driver.nodes.NodePublishVolume(csi.NodePublishVolumeRequest(
+            volume_id="pvc-made", target_path=f"{driver.kubelet}/t",
+            volume_capability=mount_capability()), timeout=60)
+    for target in (staging, f"{staging}/below", driver.kubelet + "/./x", f"{driver.kubelet}/x//y"):
+        with refused("INVALID_ARGUMENT", "target path"):
+            driver.publish(made, path=target)
+    with refused("INVALID_ARGUMENT", "lie in each other"):
+        driver.publish(made, path=f"{driver.kubelet}/a", staging=f"{driver.kubelet}/a/b")
+    assert os.listdir(staging) == []
+
+
+def test_a_mount_point_needs_a_folder_above(shared_driver, made, refused, unchanged):
+    with unchanged(shared_driver.image("pvc-made"), shared_driver.record("pvc-made")):
+        with refused("FAILED_PRECONDITION", "folder that is to hold"):
+            shared_driver.stage(made, path=f"{shared_driver.kubelet}/no/such")
+    shared_driver.unpublish("pvc-made", path=f"{shared_driver.kubelet}/no/such")
+    assert not os.path.exists(f"{shared_driver.kubelet}/no")
+
+
+def test_unpublish_removes_only_empty_mount_points(shared_driver, made, refused):
+    base = f"{shared_driver.kubelet}/kept"
+    os.makedirs(f"{base}/folder/inside")
+    with open(f"{base}/file", "w", encoding="utf-8") as out:
+        out.write("data")
+    os.symlink("/etc", f"{base}/link")
+    for name in ("folder", "file", "link"):
+        with refused("FAILED_PRECONDITION", "not an empty mount point"):
+            shared_driver.unpublish("pvc-made", path=f"{base}/{name}")
+    assert sorted(os.listdir(base)) == ["file", "folder", "link"]
+    os.mkdir(f"{base}/empty")
+    for _ in range(2):
+        shared_driver.unpublish("pvc-made", path=f"{base}/empty")
+    assert not os.path.exists(f"{base}/empty")
+
+
+@pytest.mark.parametrize("path, code", [
+    ("some/path", "NOT_FOUND"), ("/elsewhere", "NOT_FOUND"), ("KUBELET/none", "NOT_FOUND"),
+    ("KUBELET", "NOT_FOUND"), ("KUBELET/a/../b", "INVALID_ARGUMENT"), ("", "INVALID_ARGUMENT"),
+    ("KUBELET/a\nb", "INVALID_ARGUMENT"), ("/" + "a/" * 2500, "INVALID_ARGUMENT"),
+    ("KUBELET/\0", "INVALID_ARGUMENT")])
+def test_stats_of_a_path(shared_driver, made, refused, path, code):
+    with refused(code, "volume.path|not mounted"):
+        shared_driver.stats("pvc-made", path.replace("KUBELET", shared_driver.kubelet))
+
+
+def test_a_secret_that_is_no_text_is_refused_and_not_shown(shared_driver, made, refused):
+    """As a client sends it that does not look at what it sends."""
+    driver = shared_driver
+    begin = len(driver.read_log())
+    request = csi.NodeStageVolumeRequest(
+        volume_id="pvc-made", staging_target_path=driver.staging("pvc-made"),
+        volume_capability=mount_capability(), secrets={"passphrase": "MARKED-_-SECRET"})
+    send = driver.channel.unary_unary("/csi.v1.Node/NodeStageVolume")
+    for middle in (b"\0", b"\xff", b"\xc0\x80"):
+        text = request.SerializeToString().replace(b"-_-", middle.ljust(3, b"-"))
+        with refused("INVALID_ARGUMENT", "secrets|value") as answer:
+            send(text, timeout=60)
+        assert "MARKED" not in answer.sentence
+    request.secrets["passphrase"] = "MARKED" * (1 << 18)
+    with refused("RESOURCE_EXHAUSTED") as answer:
+        driver.nodes.NodeStageVolume(request, timeout=60)
+    assert "MARKED" not in answer.sentence + driver.read_log(begin)
+    assert json.load(open(driver.record("pvc-made"), encoding="utf-8"))["state"] == "reserved"
+
+
+def test_a_controller_alone_makes_and_deletes_volumes(refused):
+    class Controller(Driver):
+        def command(self):
+            return [word if word != "all" else "controller" for word in super().command()]
+    with folder() as base, running_driver(base, Controller) as driver:
+        volume = driver.create("pvc-alone", MI)
+        assert driver.expand("pvc-alone", 2 * MI).capacity_bytes == 16 * MI
+        with refused("UNIMPLEMENTED", "NodeStageVolume"):
+            driver.stage(volume)
+        driver.delete("pvc-alone")

@@ -42,11 +42,16 @@ static void a_mount_is_compared_with_its_flags(void **state)
 	static const char *const none[] = { "rw", "defaults" };
 
 	(void)state;
-	assert_true(mount_flags_match(hard, 3, "rw,noexec,noatime"));
-	assert_false(mount_flags_match(hard, 3, "rw,relatime"));
-	assert_true(mount_flags_match(none, 2, "rw,relatime"));
-	assert_false(mount_flags_match(none, 2, "ro,relatime"));
-	assert_true(mount_flags_match(NULL, 0, "rw"));
+	assert_true(mount_flags_match(hard, 3, "", "rw,noexec,noatime"));
+	assert_false(mount_flags_match(hard, 3, "", "rw,relatime"));
+	assert_true(mount_flags_match(none, 2, "", "rw,relatime"));
+	assert_false(mount_flags_match(none, 2, "", "ro,relatime"));
+	assert_true(mount_flags_match(NULL, 0, "", "rw"));
+	/* A bind keeps what was staged, and may be read-only for other reasons. */
+	assert_true(mount_flags_match(NULL, 0, "rw,noexec", "ro,noexec"));
+	assert_true(mount_flags_match(hard, 3, "rw,nosuid", "rw,nosuid,noexec"));
+	assert_false(mount_flags_match(hard, 3, "rw,nosuid", "rw,nosuid"));
+	assert_false(mount_flags_match(NULL, 0, "rw,relatime", "rw,nodev"));
 }
 
 int main(void)

@@ -177,6 +177,48 @@ def test_mount_flags(driver, refused):
     driver.delete("pvc-f")
 
 
+def test_publish_again_with_other_flags(driver, refused):
+    staged, hard = mount_capability(flags=["nodev"]), mount_capability(flags=["nodev", "noexec"])
+    volume = driver.create("pvc-again", capability=staged)
+    driver.stage(volume, staged)
+    for capability in (hard, mount_capability()):  # with and without what was staged
+        target = driver.publish(volume, capability)
+        driver.publish(volume, capability)
+        options = kernel.mount_at(target)[4].split(",")
+        assert "nodev" in options and ("noexec" in options) == (capability == hard)
+        with refused("ALREADY_EXISTS", "other mount flags"):
+            driver.publish(volume, mount_capability(flags=["nosuid"]))
+        with refused("ALREADY_EXISTS", "writable"):
+            driver.publish(volume, capability, readonly=True)
+        assert kernel.mount_at(target)[4].split(",") == options
+        driver.unpublish("pvc-again")
+    driver.unstage("pvc-again")
+    # What was staged read-only is published so, whether or not that is asked for.
+    driver.stage(volume, mount_capability(flags=["ro"]))
+    for _ in range(2):
+        target = driver.publish(volume)
+    assert "ro" in kernel.mount_at(target)[4].split(",")
+    driver.unpublish("pvc-again")
+    driver.unstage("pvc-again")
+    driver.delete("pvc-again")
+
+
+def test_a_second_staging_path_is_refused(driver, refused):
+    """Each unstage would wait for the other."""
+    volume = driver.create("pvc-two")
+    driver.stage(volume)
+    second = f"{driver.kubelet}/second"
+    os.mkdir(second)
+    with refused("FAILED_PRECONDITION", "mounted at '.*staging-pvc-two' already"):
+        driver.stage(volume, path=second)
+    assert not kernel.mount_at(second) and kernel.mount_at(driver.staging("pvc-two"))
+    driver.unstage("pvc-two", path=second)  # CSI: nothing is there
+    driver.unstage("pvc-two")
+    driver.stage(volume, path=second)
+    driver.unstage("pvc-two", path=second)
+    driver.delete("pvc-two")
+
+
 def test_read_only_publish(driver, refused):
     volume = driver.create("pvc-ro")
     driver.stage(volume)
