@@ -9,6 +9,7 @@
 #include "base/folder_watch.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/trim.h"
 #include "kube/backoff.h"
 #include "kube/client.h"
 #include "kube/watch.h"
@@ -205,6 +206,8 @@ static void report_done(void *data, const char *text, const struct err *e)
 	else if (text && agent->is_in_trouble)
 		log_info("reporting to the cluster again");
 	agent->is_in_trouble = !text;
+	/* After the start most of libcurl and OpenSSL is not needed again. */
+	trim_process();
 	report_in(agent, agent->must_report ? SETTLE_MS : REPORT_MS);
 }
 
