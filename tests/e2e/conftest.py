@@ -105,7 +105,8 @@ def installed(terminal, node, repository):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
-    if report.failed and "terminal" in item.funcargs:
+    # After the last test there is no cluster that could be looked at.
+    if report.failed and report.when != "teardown" and "terminal" in item.funcargs:
         (LOGS / f"failed-{item.name}.txt").write_text(item.funcargs["terminal"].look())
         keep_logs(item.funcargs["terminal"])
     return report
