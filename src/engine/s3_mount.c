@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/parse.h"
+
 void s3_mount_source(const struct node *node, const char *id, char ret_source[S3_SOURCE_SIZE])
 {
 	snprintf(ret_source, S3_SOURCE_SIZE, "lukscryptwalker-s3:%s@%s", id, node->id);
@@ -13,6 +15,9 @@ bool s3_mount_is_of(const struct mount_entry *mount, const struct node *node, co
 {
 	char source[S3_SOURCE_SIZE];
 
+	/* Kubelet's folder only: below --host-root every mount is seen a second time. */
+	if (!path_is_within(mount->target, node->kubelet.resolved))
+		return false;
 	s3_mount_source(node, id, source);
 	return strcmp(mount->type, "fuse.rclone") == 0 && strcmp(mount->source, source) == 0;
 }

@@ -29,7 +29,9 @@ static int check_staged(const struct node *node, const struct mount_table *mount
 		return -1;
 	if (!child.alive)
 		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "the rclone of volume '%s' has ended (%s): stage the volume again",
+			       "the rclone of volume '%s' has ended (%s): delete all pods of this "
+			       "node that use the volume, for it is mounted anew only when the "
+			       "last of them is gone",
 			       id, *child.error ? child.error : "its log tells no reason");
 	return 0;
 }

@@ -11,7 +11,7 @@ import time
 import grpc
 import kernel
 import pytest
-from driver import Driver, until
+from driver import MODES, Driver, mount_capability, until
 from s3 import Cli
 from test_controller import create
 from test_mount import TEXT, condition, rclones, write
@@ -208,6 +208,40 @@ def test_what_a_container_sees_after_a_recovery(base, server, propagation, after
         if one.process.poll() is None:
             one.process.kill()
         kernel.run("umount", "-l", base)
+
+
+@pytest.fixture
+def mirrored(base):
+    """A driver, and a second place that shows all of its mounts: --host-root, or kubelet's folder bound to its place."""
+    mirror = f"{base}-mirror"
+    os.mkdir(mirror)
+    kernel.run("mount", "--bind", base, base)
+    kernel.run("mount", "--make-shared", base)
+    kernel.run("mount", "--bind", base, mirror)
+    one = Driver(f"{base}/driver", os.path.join(os.environ["LCW_BUILD"], "lukscryptwalker-csi"),
+                 options=[f"--rclone={os.environ['LCW_RCLONE']}"]).start()
+    yield one, mirror
+    stopped = one.stop()
+    kernel.run("umount", "-R", "-l", mirror)
+    kernel.run("umount", "-R", "-l", base)
+    os.rmdir(mirror)
+    assert stopped == 0
+
+
+def test_mounts_that_are_seen_a_second_time_do_not_count(mirrored, base, server):
+    driver, mirror = mirrored
+    volume = create(driver, "pvc-1", server.parameters(rclone_vfs_cache_mode="off"), server.secrets())
+    once = mount_capability(mode=MODES.SINGLE_NODE_SINGLE_WRITER)
+    driver.stage(volume, once, secrets=server.secrets())
+    target = driver.publish(volume, once)
+    driver.publish(volume, once)
+    assert layers(target.replace(base, mirror, 1))
+    kill_rclone(driver)
+    driver.stage(volume, once, secrets=server.secrets())
+    write(f"{target}/a", TEXT)
+    driver.unpublish("pvc-1")
+    driver.unstage("pvc-1")
+    assert not layers(driver.staging("pvc-1"))
 
 
 def test_two_recoveries_at_once(driver, server, volume):
