@@ -6,8 +6,9 @@
  * fail. Then it lets go of everything, reports and ends. Without a K-th call it reports how many
  * there were. Root may trace a process that is not dumpable.
  */
+#include "options.h"
+
 #include <errno.h>
-#include <getopt.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -27,20 +28,7 @@
 
 enum { SYSCALL_STOP = SIGTRAP | 0x80, MAX_TRACEES = 64, TICK_US = 100000 };
 
-/* Whose calls are counted, and who dies: programs (mke2fs, ...) die with their worker. */
-enum target { TARGET_WORKER, TARGET_DRIVER, TARGET_BOTH, TARGET_CHILDREN };
 enum role { ROLE_UNKNOWN, ROLE_DRIVER, ROLE_WORKER, ROLE_PROGRAM, ROLE_OTHER };
-
-struct options {
-	pid_t driver;
-	unsigned long at; /* 0: never, only count */
-	int errnum;	  /* 0: kill */
-	enum target target;
-	bool after; /* kill after the call was made */
-	bool list;
-	int seconds;
-	FILE *report;
-};
 
 struct walk {
 	const struct options *options;
@@ -59,14 +47,6 @@ struct walk {
 
 static const char *const call_names[] = {
 #include "syscall_names.h"
-};
-
-static const struct {
-	const char *name;
-	int number;
-} errors[] = {
-	{ "EIO", EIO },	    { "ENOSPC", ENOSPC }, { "ENOMEM", ENOMEM }, { "EBUSY", EBUSY },
-	{ "EINTR", EINTR }, { "EMFILE", EMFILE }, { "ENOENT", ENOENT }, { "EACCES", EACCES },
 };
 
 /* Calls that no kernel refuses; some programs do not survive that it does. */
@@ -314,99 +294,12 @@ static void start_ticking(void)
 	setitimer(ITIMER_REAL, &tick, NULL);
 }
 
-static void usage(void)
-{
-	fputs("usage: syscallpoint --pid=DRIVER [--at=K] [--kill | --errno=NAME] [--after] "
-	      "[--list]\n"
-	      "                    [--target=worker|driver|both|children] [--seconds=N] "
-	      "[--report=FILE]\n",
-	      stderr);
-	exit(2);
-}
-
-static int find_error(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(errors); i++)
-		if (strcmp(errors[i].name, name) == 0)
-			return errors[i].number;
-	usage();
-	return 0;
-}
-
-static enum target find_target(const char *name)
-{
-	static const char *const names[] = { "worker", "driver", "both", "children" };
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (strcmp(names[i], name) == 0)
-			return (enum target)i;
-	usage();
-	return TARGET_WORKER;
-}
-
-static void take_option(struct options *options, int option)
-{
-	switch (option) {
-	case 'p':
-		options->driver = (pid_t)strtol(optarg, NULL, 10);
-		break;
-	case 'a':
-		options->at = strtoul(optarg, NULL, 10);
-		break;
-	case 'k':
-		options->errnum = 0;
-		break;
-	case 'e':
-		options->errnum = find_error(optarg);
-		break;
-	case 't':
-		options->target = find_target(optarg);
-		break;
-	case 'A':
-		options->after = true;
-		break;
-	case 'l':
-		options->list = true;
-		break;
-	case 's':
-		options->seconds = (int)strtol(optarg, NULL, 10);
-		break;
-	case 'r':
-		options->report = fopen(optarg, "we");
-		break;
-	default:
-		usage();
-	}
-}
-
-static void parse(int argc, char **argv, struct options *options)
-{
-	static const struct option known[] = {
-		{ "pid", required_argument, NULL, 'p' },
-		{ "at", required_argument, NULL, 'a' },
-		{ "kill", no_argument, NULL, 'k' },
-		{ "errno", required_argument, NULL, 'e' },
-		{ "target", required_argument, NULL, 't' },
-		{ "after", no_argument, NULL, 'A' },
-		{ "list", no_argument, NULL, 'l' },
-		{ "seconds", required_argument, NULL, 's' },
-		{ "report", required_argument, NULL, 'r' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int option;
-
-	while ((option = getopt_long(argc, argv, "", known, NULL)) >= 0)
-		take_option(options, option);
-	if (options->driver <= 0 || options->seconds <= 0 || !options->report || optind < argc)
-		usage();
-}
-
 int main(int argc, char **argv)
 {
 	struct options options = { .seconds = 60, .report = stdout };
 	struct walk walk = { .options = &options };
 
-	parse(argc, argv, &options);
+	options_parse(&options, argc, argv);
 	start_ticking();
 	walk.deadline = time(NULL) + options.seconds;
 	if (ptrace(PTRACE_SEIZE, options.driver, 0,

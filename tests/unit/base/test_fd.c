@@ -63,6 +63,9 @@ static void beneath_means_beneath(void **state)
 	assert_int_equal(symlinkat("/etc", folder.fd, "out"), 0);
 	assert_int_equal(fd_open_beneath(folder.fd, "out/passwd", O_RDONLY, 0), -ELOOP);
 	assert_int_equal(fd_mkdirs_beneath(folder.fd, "out/x", 0755), -ELOOP);
+	assert_int_equal(symlinkat("a", folder.fd, "inside"), 0);
+	assert_int_equal(fd_open_beneath(folder.fd, "inside/b", O_PATH, 0), -ELOOP);
+	assert_int_equal(fd_mkdirs_beneath(folder.fd, "inside/x", 0755), -ELOOP);
 	folder_close(&folder);
 }
 

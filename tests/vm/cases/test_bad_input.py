@@ -57,6 +57,9 @@ def test_u22_staging_paths(driver, refused, unchanged, volume, files):
     os.mkdir(outside)
     open(f"{kubelet}/file", "w", encoding="ascii").close()
     os.symlink(outside, f"{kubelet}/link")
+    os.mkdir(f"{kubelet}/real")
+    os.symlink(f"{kubelet}/real", f"{kubelet}/inside")
+    os.symlink("real", f"{kubelet}/near")
     os.mkdir(f"{kubelet}/busy")
     kernel.run("mount", "-t", "tmpfs", "none", f"{kubelet}/busy")
     try:
@@ -72,6 +75,8 @@ def test_u22_staging_paths(driver, refused, unchanged, volume, files):
                 (f"{kubelet}/file", "INVALID_ARGUMENT", "not a directory"),
                 (f"{kubelet}/link", "INVALID_ARGUMENT", "symbolic link"),
                 (f"{kubelet}/link/below", "INVALID_ARGUMENT", "symbolic link"),
+                (f"{kubelet}/inside/below", "INVALID_ARGUMENT", "symbolic link"),
+                (f"{kubelet}/near/below", "INVALID_ARGUMENT", "symbolic link"),
                 (f"{kubelet}/busy", "FAILED_PRECONDITION", "something else")]:
             request = csi.NodeStageVolumeRequest(
                 volume_id="pvc-1", staging_target_path=path, volume_capability=mount_capability(),
@@ -81,7 +86,7 @@ def test_u22_staging_paths(driver, refused, unchanged, volume, files):
             assert "luks-pvc-1" not in kernel.mappings()
         with refused("FAILED_PRECONDITION", "something else"):
             driver.unstage("pvc-1", f"{kubelet}/busy")
-        assert os.listdir(outside) == []
+        assert os.listdir(outside) == [] and os.listdir(f"{kubelet}/real") == []
     finally:
         kernel.run("umount", f"{kubelet}/busy")
     driver.delete("pvc-1")
