@@ -14,17 +14,37 @@
 
 enum { FIRST_FD = 3, OUT_OF_THE_WAY = 64 };
 
-/* Below any number that the child may get, so that no copy is overwritten by another. */
-static void place_fds(const struct spawn *spawn)
+static NORETURN void execute(const struct spawn *spawn, int program_fd)
 {
-	int high[SPAWN_FDS_MAX];
+	char *const *argv = (char *const *)spawn->argv;
+	char *const *environment = (char *const *)spawn->environment;
+
+	/* By its name if possible: what is executed by descriptor is called by its number. */
+	execve(argv[0], argv, environment);
+	if (errno == EACCES && program_fd >= 0)
+		execveat(program_fd, "", argv, environment, AT_EMPTY_PATH);
+	_exit(127);
+}
+
+/*
+ * Below any number that the child may get, so that no copy is overwritten by another. Returns where
+ * the program is now.
+ */
+static int place_fds(const struct spawn *spawn)
+{
+	int high[SPAWN_FDS_MAX], program = -1, next = FIRST_FD + (int)spawn->fd_count;
 
 	for (size_t i = 0; i < spawn->fd_count; i++)
 		high[i] = fcntl(spawn->fds[i], F_DUPFD, OUT_OF_THE_WAY);
+	if (spawn->program_fd >= 0)
+		program = fcntl(spawn->program_fd, F_DUPFD, OUT_OF_THE_WAY);
 	for (size_t i = 0; i < spawn->fd_count; i++)
 		if (high[i] < 0 || dup2(high[i], FIRST_FD + (int)i) < 0)
 			_exit(127);
-	close_range((unsigned)FIRST_FD + (unsigned)spawn->fd_count, ~0u, 0);
+	if (program >= 0)
+		program = dup3(program, next++, O_CLOEXEC);
+	close_range((unsigned)next, ~0u, 0);
+	return program;
 }
 
 static NORETURN void become(const struct spawn *spawn, pid_t parent)
@@ -48,9 +68,7 @@ static NORETURN void become(const struct spawn *spawn, pid_t parent)
 		dup2(spawn->errors_fd, STDOUT_FILENO);
 		dup2(spawn->errors_fd, STDERR_FILENO);
 	}
-	place_fds(spawn);
-	execve(spawn->argv[0], (char *const *)spawn->argv, (char *const *)spawn->environment);
-	_exit(127);
+	execute(spawn, place_fds(spawn));
 }
 
 /* A grandchild whose parent has ended is nobody's child. */
@@ -83,7 +101,7 @@ int spawn_program(const struct spawn *spawn, pid_t *ret_pid, int *ret_pid_fd, st
 {
 	pid_t self = getpid();
 
-	if (access(spawn->argv[0], X_OK) < 0)
+	if (spawn->program_fd < 0 && access(spawn->argv[0], X_OK) < 0)
 		return err_set(e, ERR_FAILED_PRECONDITION,
 			       "program '%s' cannot be run on this node: %s", spawn->argv[0],
 			       strerror(errno));

@@ -15,6 +15,10 @@ struct spawn {
 	const char *const *environment;
 	int fds[SPAWN_FDS_MAX]; /* become 3, 4, ... in the child; nothing else stays open */
 	size_t fd_count;
+	/*
+	 * The program, opened: executed where this process may not reach argv[0]. -1: none.
+	 */
+	int program_fd;
 	int errors_fd; /* stdout and stderr; -1: as ours */
 	/*
 	 * Ours: dies with us, without capabilities and without a way to get any. Detached: a

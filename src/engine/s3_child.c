@@ -1,15 +1,19 @@
 /* The rclone of a staged volume: class parameters into flags, and its state into numbers. */
 #include "engine/s3_child.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/owner.h"
 #include "base/parse.h"
 #include "s3/mounter_client.h"
 #include "s3/rclone_rc.h"
@@ -133,11 +137,35 @@ static int64_t patience_for(uint64_t dirty)
 	       (int64_t)(dirty < READY_FILES_MAX ? dirty : READY_FILES_MAX) * READY_FILE_MS;
 }
 
+/*
+ * The cache belongs to who uses it, also one that rclone had as root in an earlier version. That
+ * user reaches no folder of ours, so it gets this one opened.
+ */
+static int hand_over_cache(const struct mounter *mounter, const struct s3_child_wish *wish,
+			   struct flags *flags, int *ret_fd, struct err *e)
+{
+	const char *id = wish->record->id;
+	uid_t user;
+
+	*ret_fd = -1;
+	if (!wish->cache_path)
+		return 0;
+	if (mounter_user(mounter, id, &user, e) < 0 || owner_give(wish->cache_path, user, e) < 0)
+		return err_wrap(e, "the cache of volume '%s' cannot be handed to rclone", id);
+	if (user == 0) {
+		add(flags, xasprintf("--cache-dir=%s", wish->cache_path));
+		return 0;
+	}
+	*ret_fd = open(wish->cache_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return *ret_fd < 0 ? err_sys(e, errno, "cannot open the cache of volume '%s'", id) : 0;
+}
+
 int s3_child_start(const struct node *node, const struct s3_child_wish *wish, struct err *e)
 {
 	__attribute__((cleanup(flags_done))) struct flags flags = { 0 };
 	const struct params *params = &wish->record->params;
 	const struct mounter mounter = mounter_of(node);
+	auto_close int cache_fd = -1;
 	uint64_t memory_limit = 0;
 
 	add_parameters(&flags, params);
@@ -147,16 +175,17 @@ int s3_child_start(const struct node *node, const struct s3_child_wish *wish, st
 	add_habits(&flags);
 	add(&flags,
 	    xasprintf("--vfs-disk-space-total-size=%" PRIu64 "B", wish->record->capacity_bytes));
-	if (wish->cache_path)
-		add(&flags, xasprintf("--cache-dir=%s", wish->cache_path));
 	if (wish->read_only)
 		add(&flags, xstrdup("--read-only"));
+	if (hand_over_cache(&mounter, wish, &flags, &cache_fd, e) < 0)
+		return -1;
 	parse_size(params->value[PARAM_RCLONE_MEMORY_LIMIT], &memory_limit);
 	const struct mounter_start start = {
 		.id = wish->record->id,
 		.flags = (const char *const *)flags.list,
 		.fuse_fd = wish->fuse_fd,
 		.config_fd = wish->bucket->tool.config_fd,
+		.cache_fd = cache_fd,
 		.memory_limit = memory_limit,
 		.patience_ms = patience_for(wish->dirty),
 	};

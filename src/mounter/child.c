@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fd.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -29,7 +28,7 @@ enum { WORDS_MAX = 96 };
 struct child {
 	struct child_observer observer;
 	char *id;
-	char *folder, *rc_socket;
+	char folder[MOUNTER_NAME_SIZE], *rc_socket;
 	pid_t pid;
 	bool told_ready;
 	int pid_fd, notify_fd;
@@ -37,18 +36,15 @@ struct child {
 	struct child_log *log;
 };
 
-/* {run_dir}/mounter/{hash}, mode 0700, without the sockets of an earlier rclone. */
-static int make_folder(struct child *child, const char *run_dir, char **ret_notify, struct err *e)
+/* Mode 0700, and without the sockets of an earlier rclone. */
+static int make_folder(struct child *child, char **ret_notify, struct err *e)
 {
-	auto_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	child->rc_socket = mounter_rc_socket(run_dir, child->id);
-	child->folder = xstrdup(child->rc_socket);
-	*strrchr(child->folder, '/') = '\0';
+	mounter_name(child->id, child->folder);
+	child->rc_socket = xasprintf("%s/rc.sock", child->folder);
 	*ret_notify = xasprintf("%s/notify.sock", child->folder);
-	int rc = root < 0 ? -errno : fd_mkdirs_beneath(root, child->folder + 1, 0700);
-	if (rc < 0)
-		return err_sys(e, -rc, "cannot make the folder '%s'", child->folder);
+	if (mkdir(child->folder, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "cannot make the folder '%s' of volume '%s'",
+			       child->folder, child->id);
 	unlink(child->rc_socket);
 	unlink(*ret_notify);
 	return 0;
@@ -78,9 +74,8 @@ static int open_notify(struct child *child, const char *path, struct err *e)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "'%s' is too long for a socket: choose a shorter --run-dir", path);
+	_Static_assert(MOUNTER_NAME_SIZE + sizeof("/notify.sock") <= sizeof(address.sun_path),
+		       "a name in it is too long for a socket");
 	memcpy(address.sun_path, path, strlen(path));
 	child->notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (child->notify_fd < 0 ||
@@ -121,7 +116,7 @@ static void on_exit_of(void *data, uint32_t events)
 			      info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status);
 }
 
-/* In the child the descriptors are 3 and 4; 5 is the lock. */
+/* In the child the descriptors are 3 and 4; 5 is the lock, 6 the cache. */
 static void fill_argv(const struct child *child, const struct child_plan *plan, char *rc_address,
 		      const char *argv[WORDS_MAX])
 {
@@ -143,6 +138,8 @@ static void fill_argv(const struct child *child, const struct child_plan *plan, 
 	(void)child;
 	for (size_t i = 0; i < ARRAY_LEN(frame); i++)
 		argv[count++] = frame[i];
+	if (plan->cache_fd >= 0)
+		argv[count++] = "--cache-dir=/dev/fd/6";
 	for (size_t i = 0; plan->flags[i] && count < WORDS_MAX - 1; i++)
 		argv[count++] = plan->flags[i];
 	argv[count] = NULL;
@@ -160,8 +157,9 @@ static int spawn_rclone(struct child *child, const struct child_plan *plan, cons
 	const struct spawn spawn = {
 		.argv = argv,
 		.environment = (const char *const *)environment,
-		.fds = { plan->fuse_fd, plan->config_fd, lock_fd },
-		.fd_count = 3,
+		.fds = { plan->fuse_fd, plan->config_fd, lock_fd, plan->cache_fd },
+		.fd_count = plan->cache_fd >= 0 ? 4 : 3,
+		.program_fd = plan->rclone_fd,
 		.errors_fd = log_fd,
 	};
 	int rc = spawn_program(&spawn, &child->pid, &child->pid_fd, e);
@@ -176,7 +174,7 @@ static int start(struct child *child, struct reactor *reactor, const struct chil
 	auto_close int log_read = -1, log_write = -1, lock = -1;
 	int ends[2];
 
-	if (make_folder(child, plan->run_dir, &notify, e) < 0 || take_lock(child, &lock, e) < 0 ||
+	if (make_folder(child, &notify, e) < 0 || take_lock(child, &lock, e) < 0 ||
 	    open_notify(child, notify, e) < 0)
 		return -1;
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -230,7 +228,6 @@ void child_free(struct child *child)
 	cleanup_close(&child->notify_fd);
 	child_log_free(child->log);
 	free(child->id);
-	free(child->folder);
 	free(child->rc_socket);
 	free(child);
 }

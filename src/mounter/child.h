@@ -1,4 +1,7 @@
-/* One rclone of the mounter, from its start to its end. */
+/*
+ * One rclone of the mounter, from its start to its end. The working directory is the folder of all
+ * rclones: each has a folder of its own in it.
+ */
 #ifndef MOUNTER_CHILD_H
 #define MOUNTER_CHILD_H
 
@@ -20,10 +23,12 @@ struct child_observer {
 };
 
 struct child_plan {
-	const char *rclone, *run_dir, *id;
+	const char *rclone, *id;
+	int rclone_fd;		  /* the same, opened; -1: only by its name */
 	const char *const *flags; /* NULL-terminated */
 	int fuse_fd;		  /* borrowed */
 	int config_fd;		  /* borrowed, and kept open by the caller */
+	int cache_fd;		  /* borrowed; -1: none, or `flags` name it */
 	uint64_t memory_limit;	  /* bytes; 0: the default */
 	struct child_observer observer;
 };

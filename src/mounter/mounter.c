@@ -18,8 +18,8 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/privileges.h"
 #include "base/reactor.h"
+#include "mounter/confine.h"
 #include "mounter/volumes.h"
 #include "s3/mounter_client.h"
 
@@ -30,7 +30,7 @@ struct mounter_loop {
 	struct reactor *reactor;
 	struct volumes *volumes;
 	char *socket_path;
-	int run_fd, lock_fd, listen_fd, signal_fd;
+	int run_fd, lock_fd, listen_fd, signal_fd, rclone_fd;
 	struct reactor_watch *listen_watch, *signal_watch;
 	bool ends_when_idle;
 };
@@ -49,7 +49,7 @@ static void end_if_idle(void *data)
 
 	if (!loop->ends_when_idle || !volumes_are_none(loop->volumes))
 		return;
-	unlink(loop->socket_path);
+	shutdown(loop->listen_fd, SHUT_RDWR); /* its name is in a folder of root's */
 	reactor_stop(loop->reactor);
 }
 
@@ -156,6 +156,13 @@ static int watch_signals(struct mounter_loop *loop, struct err *e)
 	return loop->signal_watch ? 0 : -1;
 }
 
+static int become_nobody(struct mounter_loop *loop, struct err *e)
+{
+	auto_free char *folder = mounter_folder(loop->options->run_dir);
+
+	return confine(loop->run_fd, folder, strrchr(folder, '/') + 1, e);
+}
+
 static void loop_done(struct mounter_loop *loop)
 {
 	reactor_unwatch(loop->listen_watch);
@@ -166,6 +173,7 @@ static void loop_done(struct mounter_loop *loop)
 	cleanup_close(&loop->signal_fd);
 	cleanup_close(&loop->lock_fd);
 	cleanup_close(&loop->run_fd);
+	cleanup_close(&loop->rclone_fd);
 	free(loop->socket_path);
 }
 
@@ -178,9 +186,9 @@ int mounter_run(const struct mounter_options *options, struct err *e)
 		.lock_fd = -1,
 		.listen_fd = -1,
 		.signal_fd = -1,
+		.rclone_fd = -1,
 	};
 
-	privileges_drop(); /* what is mounted was mounted by others */
 	if (open_folder(&loop, e) < 0)
 		return -1;
 	loop.lock_fd = lock_try(loop.run_fd, "mounter.lock");
@@ -193,8 +201,11 @@ int mounter_run(const struct mounter_options *options, struct err *e)
 	loop.reactor = reactor_new(e);
 	if (!loop.reactor)
 		return -1;
-	loop.volumes = volumes_new(loop.reactor, options, end_if_idle, &loop);
-	if (listen_at(&loop, e) < 0 || watch_signals(&loop, e) < 0)
+	loop.rclone_fd = open(options->rclone, O_PATH | O_CLOEXEC);
+	loop.volumes =
+		volumes_new(loop.reactor, options->rclone, loop.rclone_fd, end_if_idle, &loop);
+	/* What is mounted was mounted by others, so what comes after needs no right at all. */
+	if (listen_at(&loop, e) < 0 || watch_signals(&loop, e) < 0 || become_nobody(&loop, e) < 0)
 		return -1;
 	/* Whoever started us for a volume comes soon. */
 	if (options->exit_when_idle)

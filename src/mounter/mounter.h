@@ -1,8 +1,9 @@
 /*
  * The mounter: owns one `rclone mount2` per staged volume, so that the node plugin can be killed,
- * upgraded or run out of memory without one mount noticing. It mounts and unmounts nothing, sees no
- * request of Kubernetes, and knows of secrets only as sealed descriptors that it keeps and hands
- * back. When it dies, so do its rclones: two on one cache would destroy it.
+ * upgraded or run out of memory without one mount noticing. It mounts and unmounts nothing, is a
+ * user of its own as soon as it listens (mounter/confine.h), sees no request of Kubernetes, and
+ * knows of secrets only as sealed descriptors that it keeps and hands back. When it dies, so do its
+ * rclones: two on one cache would destroy it.
  *
  * Its socket takes one packet per connection (s3/packet.h): operation, volume, and what belongs to
  * it; see s3/mounter_client.h for what each one means.

@@ -30,18 +30,19 @@ struct mounted {
 
 struct volumes {
 	struct reactor *reactor;
-	const struct mounter_options *options;
+	const char *rclone;
+	int rclone_fd;
 	struct mounted *first;
 	reactor_timer_fn *forgotten;
 	void *data;
 };
 
-struct volumes *volumes_new(struct reactor *reactor, const struct mounter_options *options,
+struct volumes *volumes_new(struct reactor *reactor, const char *rclone, int rclone_fd,
 			    reactor_timer_fn *forgotten, void *data)
 {
 	struct volumes *volumes = xcalloc(1, sizeof(*volumes));
 
-	*volumes = (struct volumes){ reactor, options, NULL, forgotten, data };
+	*volumes = (struct volumes){ reactor, rclone, rclone_fd, NULL, forgotten, data };
 	return volumes;
 }
 
@@ -216,12 +217,13 @@ static void start(struct volumes *volumes, const char *id, struct packet *questi
 	mounted->config_fd = TAKE(question->fds[1], -1);
 	*mounted->error = '\0';
 	const struct child_plan plan = {
-		.rclone = volumes->options->rclone,
-		.run_dir = volumes->options->run_dir,
+		.rclone = volumes->rclone,
+		.rclone_fd = volumes->rclone_fd,
 		.id = mounted->id,
 		.flags = flags,
 		.fuse_fd = question->fds[0],
 		.config_fd = mounted->config_fd,
+		.cache_fd = question->fds[2],
 		.memory_limit = memory_limit_of(question->json),
 		.observer = { on_ready, on_ended, mounted },
 	};
@@ -240,6 +242,7 @@ static void look(const struct mounted *mounted, int fd_take)
 {
 	json_t *json = json_object();
 
+	json_object_set_new(json, "user", json_integer(geteuid()));
 	json_object_set_new(json, "known", json_boolean(mounted != NULL));
 	if (mounted) {
 		const char *error = mounted->child ? child_error(mounted->child) : mounted->error;

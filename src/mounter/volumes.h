@@ -5,13 +5,13 @@
 #include <stdbool.h>
 
 #include "base/reactor.h"
-#include "mounter/mounter.h"
 #include "s3/packet.h"
 
 struct volumes;
 
-/* `forgotten` is called when a volume is no longer known. Never NULL. */
-struct volumes *volumes_new(struct reactor *reactor, const struct mounter_options *options,
+/* `rclone_fd` is `rclone` opened, or -1; both borrowed. `forgotten` is called when a volume is no
+ * longer known. Never NULL. */
+struct volumes *volumes_new(struct reactor *reactor, const char *rclone, int rclone_fd,
 			    reactor_timer_fn *forgotten, void *data);
 
 /* Ends every rclone. NULL is fine. */

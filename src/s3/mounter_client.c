@@ -26,12 +26,26 @@ char *mounter_default_socket(const char *run_dir)
 	return xasprintf("%s/mounter.sock", run_dir);
 }
 
-char *mounter_rc_socket(const char *run_dir, const char *id)
+char *mounter_folder(const char *run_dir)
+{
+	return xasprintf("%s/mounter", run_dir);
+}
+
+void mounter_name(const char *id, char ret_name[MOUNTER_NAME_SIZE])
 {
 	char hex[HASH_HEX_SIZE];
 
 	hash_hex(id, hex);
-	return xasprintf("%s/mounter/%.16s/rc.sock", run_dir, hex);
+	snprintf(ret_name, MOUNTER_NAME_SIZE, "%.16s", hex);
+}
+
+char *mounter_rc_socket(const char *run_dir, const char *id)
+{
+	auto_free char *folder = mounter_folder(run_dir);
+	char name[MOUNTER_NAME_SIZE];
+
+	mounter_name(id, name);
+	return xasprintf("%s/%s/rc.sock", folder, name);
 }
 
 static char *socket_of(const struct mounter *mounter)
@@ -78,6 +92,7 @@ static int spawn_mounter(const struct mounter *mounter, const char *socket_path,
 	rclone_environment_fill(environment, NULL, 0);
 	const struct spawn spawn = { .argv = argv,
 				     .environment = (const char *const *)environment,
+				     .program_fd = -1,
 				     .errors_fd = -1,
 				     .detached = true };
 	int rc = spawn_program(&spawn, NULL, NULL, e);
@@ -148,19 +163,37 @@ static int check_answer(const struct packet *answer, struct err *e)
 		       "%s", error ? error : "the mounter gave no reason");
 }
 
-static int ask(const struct mounter *mounter, const char *operation, const char *id,
-	       struct packet *ret_answer, bool *ret_absent, struct err *e)
+static int ask_one(const struct mounter *mounter, const char *operation, const char *id,
+		   bool needed, struct packet *ret_answer, bool *ret_absent, struct err *e)
 {
 	struct packet question = PACKET_NONE;
 
 	question.json = json_object();
 	json_object_set_new(question.json, "operation", json_string(operation));
 	json_object_set_new(question.json, "volume", json_string(id));
-	int rc = exchange(mounter, &question, false, QUESTION_MS, ret_answer, ret_absent, e);
+	int rc = exchange(mounter, &question, needed, QUESTION_MS, ret_answer, ret_absent, e);
 	packet_done(&question);
 	if (rc < 0 || *ret_absent)
 		return rc;
 	return check_answer(ret_answer, e);
+}
+
+static int ask(const struct mounter *mounter, const char *operation, const char *id,
+	       struct packet *ret_answer, bool *ret_absent, struct err *e)
+{
+	return ask_one(mounter, operation, id, false, ret_answer, ret_absent, e);
+}
+
+/* A mounter of an earlier version does not say: it stayed root. */
+int mounter_user(const struct mounter *mounter, const char *id, uid_t *ret_user, struct err *e)
+{
+	auto_packet struct packet answer = PACKET_NONE;
+	bool absent;
+
+	if (ask_one(mounter, "look", id, true, &answer, &absent, e) < 0)
+		return -1;
+	*ret_user = (uid_t)json_integer_value(json_object_get(answer.json, "user"));
+	return 0;
 }
 
 int mounter_start(const struct mounter *mounter, const struct mounter_start *start, struct err *e)
@@ -177,8 +210,9 @@ int mounter_start(const struct mounter *mounter, const struct mounter_start *sta
 	json_object_set_new(json, "flags", flags);
 	json_object_set_new(json, "memoryLimit", json_integer((json_int_t)start->memory_limit));
 	json_object_set_new(json, "patienceMs", json_integer(start->patience_ms));
-	const struct packet question = { .json = json,
-					 .fds = { start->fuse_fd, start->config_fd } };
+	const struct packet question = {
+		.json = json, .fds = { start->fuse_fd, start->config_fd, start->cache_fd }
+	};
 	if (exchange(mounter, &question, true, start->patience_ms + AFTER_PATIENCE_MS, &answer,
 		     &absent, e) < 0)
 		return -1;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
@@ -20,13 +21,28 @@ struct mounter {
 /* "{run_dir}/mounter.sock". Owned by the caller. */
 char *mounter_default_socket(const char *run_dir);
 
-/* Where rclone listens for questions: short enough for a socket's name. Owned by the caller. */
+/* The folder of all rclones: "{run_dir}/mounter". Owned by the caller. */
+char *mounter_folder(const char *run_dir);
+
+/* The folder of one of them in it: short, as it becomes part of a socket's name. */
+#define MOUNTER_NAME_SIZE 17
+void mounter_name(const char *id, char ret_name[MOUNTER_NAME_SIZE]);
+
+/* Where rclone listens for questions. Owned by the caller. */
 char *mounter_rc_socket(const char *run_dir, const char *id);
+
+/*
+ * The user that rclone runs as: whose the cache has to be. Starts a mounter where that is allowed,
+ * because only the mounter knows.
+ */
+int mounter_user(const struct mounter *mounter, const char *id, uid_t *ret_user,
+		 struct err *e) MUST_CHECK;
 
 struct mounter_start {
 	const char *id;
 	const char *const *flags; /* of `rclone mount2`, NULL-terminated */
 	int fuse_fd, config_fd;	  /* borrowed; the mounter keeps the second one */
+	int cache_fd;		  /* the folder of the cache, borrowed; -1: none */
 	uint64_t memory_limit;	  /* bytes that rclone's heap tries to stay below */
 	int64_t patience_ms;	  /* an rclone that does not serve within it is ended */
 };

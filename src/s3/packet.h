@@ -4,14 +4,14 @@
 
 #include "base/json.h"
 
-#define PACKET_FDS_MAX 2
+#define PACKET_FDS_MAX 3
 #define PACKET_BYTES_MAX (32 << 10)
 
 struct packet {
 	json_t *json;		 /* owned */
 	int fds[PACKET_FDS_MAX]; /* owned when received, borrowed when sent; -1: none */
 };
-#define PACKET_NONE ((struct packet){ .fds = { -1, -1 } })
+#define PACKET_NONE ((struct packet){ .fds = { -1, -1, -1 } })
 
 /* Frees the JSON and closes the descriptors. */
 void packet_done(struct packet *packet);

@@ -46,15 +46,9 @@ password2 = {password}
 
 def process(word, folder):
     """Process id and words of the one with this word that serves this folder."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as text:
-                words = text.read().split("\0")[:-1]
-        except OSError:
-            continue
-        if word in words and any(folder in one for one in words):
-            return int(pid), words
-    raise LookupError(word)
+    pid, = kernel.serving(word, folder)
+    with open(f"/proc/{pid}/cmdline", encoding="utf-8") as text:
+        return pid, text.read().split("\0")[:-1]
 
 
 class Bare:

@@ -150,7 +150,8 @@ def test_only_the_node_is_privileged(helm):
             assert context["privileged"] is True
         else:
             assert context["allowPrivilegeEscalation"] is False
-            assert context["capabilities"] == {"drop": ["ALL"]}
+            needed = {"add": ["CHOWN", "SETGID", "SETUID"]} if name.endswith("-mounter") else {}
+            assert context["capabilities"] == {"drop": ["ALL"], **needed}
     for workload in every(helm.render(FULL), "DaemonSet") + every(helm.render(FULL), "Deployment"):
         pod = workload["spec"]["template"]["spec"]
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()

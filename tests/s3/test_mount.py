@@ -13,6 +13,7 @@ from test_controller import create, delete
 
 import csi_pb2 as csi
 
+MOUNTER_USER = 47710  # src/mounter/confine.h
 TEXT = "the quick brown fox is a secret"
 
 
@@ -23,20 +24,11 @@ def volume(driver, server):
 
 def processes(driver, command):
     """Processes with this word that serve volumes of this driver."""
-    found = []
-    for folder in glob.glob("/proc/[0-9]*"):
-        try:
-            with open(f"{folder}/cmdline", "rb") as text:
-                words = text.read().split(b"\0")
-        except OSError:
-            continue
-        if command in words and any(driver.base.encode() in word for word in words):
-            found.append(int(folder.split("/")[2]))
-    return found
+    return kernel.serving(command, driver.base)
 
 
 def rclones(driver):
-    return processes(driver, b"mount2")
+    return processes(driver, "mount2")
 
 
 def write(path, text):
@@ -264,18 +256,42 @@ def test_the_memory_limit_of_the_class(driver, server, limit, expected):
 
 def test_mounter_and_rclone_have_no_rights(driver, server, volume):
     driver.stage(volume, secrets=server.secrets())
-    for pid in (*processes(driver, b"mounter"), *rclones(driver)):
+    pids = [*processes(driver, "mounter"), *rclones(driver)]
+    assert len(pids) == 2
+    for pid in pids:
         with open(f"/proc/{pid}/status", encoding="ascii") as text:
             status = dict(line.rstrip("\n").split(":\t", 1) for line in text if ":\t" in line)
         rights = {name: int(status[name], 16) for name in status if name.startswith("Cap")}
         assert len(rights) == 5 and not any(rights.values()), (pid, rights)
-        assert status["NoNewPrivs"] == "1"
+        assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+        assert set(status["Uid"].split() + status["Gid"].split()) == {str(MOUNTER_USER)}
+        assert status["Groups"].strip() == ""
+    folder = driver.staging("pvc-1")
+    write(f"{folder}/a", TEXT)
+    os.mkdir(f"{folder}/b")
+    assert {(os.stat(f"{folder}/{name}").st_uid, os.stat(f"{folder}/{name}").st_gid)
+            for name in (".", "a", "b")} == {(0, 0)}
     driver.unstage("pvc-1")
+
+
+def test_the_mounter_takes_over_what_was_root_s(driver, server, volume):
+    """An earlier version ran as root: its folders are there, and closed."""
+    driver.stage(volume, secrets=server.secrets())
+    driver.unstage("pvc-1")
+    until("the mounter ended", lambda: processes(driver, "mounter") == [])
+    folder = f"{driver.base}/run/mounter"
+    assert os.stat(folder).st_uid == MOUNTER_USER
+    kernel.run("chown", "-R", "0:0", folder)
+    assert {os.stat(path).st_mode & 0o777 for path in (folder, *glob.glob(f"{folder}/*/"))} == {0o700}
+    driver.stage(volume, secrets=server.secrets())
+    write(f"{driver.staging('pvc-1')}/a", TEXT)
+    driver.unstage("pvc-1")
+    assert Cli(server, "volumes/pvc-1/files", "pvc-1").read("a") == TEXT
 
 
 def test_no_secret_in_processes_and_files(driver, server, volume):
     driver.stage(volume, secrets=server.secrets())
-    pids = [driver.process.pid, *processes(driver, b"mounter"), *rclones(driver)]
+    pids = [driver.process.pid, *processes(driver, "mounter"), *rclones(driver)]
     assert len(pids) == 3
     assert leaks(driver, server, pids, "pvc-1") == []
     driver.unstage("pvc-1")

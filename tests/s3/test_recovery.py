@@ -39,17 +39,7 @@ def layers(path):
 
 def mounter(driver):
     """Process id of the mounter that serves this driver."""
-    for folder in os.listdir("/proc"):
-        if not folder.isdigit():
-            continue
-        try:
-            with open(f"/proc/{folder}/cmdline", "rb") as text:
-                words = text.read().split(b"\0")
-        except OSError:
-            continue
-        if b"mounter" in words and f"{driver.base}/run".encode() in words:
-            return int(folder)
-    return None
+    return next(iter(kernel.serving("mounter", f"{driver.base}/run")), None)
 
 
 def kill_rclone(driver):

@@ -63,6 +63,21 @@ def status(pid, key):
     raise KeyError(key)
 
 
+def serving(word, folder):
+    """Processes with this word on their command line that serve what is below this folder: they name
+    it there, or work in it (an rclone of the driver is handed its folders opened)."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as text:
+                words = text.read().split("\0")
+            if word in words and any(folder in one for one in [*words, os.readlink(f"/proc/{pid}/cwd")]):
+                found.append(int(pid))
+        except OSError:
+            continue
+    return found
+
+
 def children(pid):
     path = f"/proc/{pid}/task/{pid}/children"
     try:

@@ -116,23 +116,14 @@ class Torture:
             self.volume, secrets=self.server.secrets(), timeout=120))
 
     def find(self, word):
-        found = []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/cmdline", "rb") as text:
-                    words = text.read().split(b"\0")
-            except OSError:
-                continue
-            if word in words and any(f"{self.driver.base}/run".encode() in one for one in words):
-                found.append(int(pid))
-        return found
+        return kernel.serving(word, f"{self.driver.base}/run")
 
     def kill(self, victim):
         pids = []
         if victim in ("rclone", "rclone and driver", "all"):
-            pids += self.find(b"mount2")
+            pids += self.find("mount2")
         if victim in ("mounter", "mounter and driver", "all"):
-            pids += self.find(b"mounter")
+            pids += self.find("mounter")
         if victim in ("driver and workers", "all"):
             pids += kernel.children(self.driver.process.pid)
         driver = "driver" in victim or victim == "all"
@@ -241,7 +232,7 @@ class Torture:
             self.failures.append("the driver did not end well")
         self.server.stop()
         left = [mount[0] for mount in kernel.mounts() if mount[0].startswith(self.driver.base)]
-        if left or self.find(b"mount2") or self.find(b"mounter"):
+        if left or self.find("mount2") or self.find("mounter"):
             self.failures.append(f"left behind: {left or 'processes'}")
         print(f"{self.options.rounds} rounds (seed {self.options.seed}), longest outage "
               f"{self.longest:.1f} s; synced and found in S3: {counts[0]} files, {counts[1]} appended "

@@ -22,6 +22,7 @@ import csi_pb2 as csi
 from fixtures import folder, running_driver
 
 OPTIONS = [f"--rclone={os.environ['LCW_RCLONE']}"]
+MOUNTER_USER = 47710  # src/mounter/confine.h
 MARKER = "the quick brown fox is a secret"
 WRITER = """
 import os, sys, time
@@ -52,7 +53,7 @@ def sweep(driver):
     if left and "luks-pvc-1" in kernel.mappings():
         time.sleep(1)
         kernel.run("cryptsetup", "close", "luks-pvc-1", check=False)
-    for victim in processes(driver, b"mounter") if left else []:
+    for victim in processes(driver, "mounter") if left else []:
         os.kill(victim, signal.SIGKILL)
     return left
 
@@ -107,20 +108,11 @@ def condition(driver, volume):
 
 def processes(driver, command):
     """Processes with this word that serve volumes of this driver."""
-    found = []
-    for folder_ in glob.glob("/proc/[0-9]*"):
-        try:
-            with open(f"{folder_}/cmdline", "rb") as text:
-                words = text.read().split(b"\0")
-        except OSError:
-            continue
-        if command in words and any(driver.base.encode() in word for word in words):
-            found.append(int(folder_.split("/")[2]))
-    return found
+    return kernel.serving(command, driver.base)
 
 
 def rclones(driver):
-    return processes(driver, b"mount2")
+    return processes(driver, "mount2")
 
 
 def test_the_whole_life_of_a_volume(driver, server, refused):
@@ -248,7 +240,7 @@ def test_no_secret_is_found_anywhere(driver, server):
     volume = create(driver, server)
     target = open_it(driver, server, volume)
     write(f"{target}/a", "x")
-    pids = [driver.process.pid, *processes(driver, b"mounter"), *rclones(driver)]
+    pids = [driver.process.pid, *processes(driver, "mounter"), *rclones(driver)]
     assert len(pids) == 3
     assert os.path.isdir(f"{driver.base}/run/cache/pvc-1/vfsMeta")  # rclone's notes are looked at too
     assert leaks(driver, server, pids, "pvc-1") == []
@@ -277,6 +269,30 @@ def test_a_reboot_uploads_what_was_synced(driver, server):
     assert read(f"{driver.staging('pvc-1')}/a") == MARKER
     driver.unstage("pvc-1")
     assert Cli(server, "volumes/pvc-1/files", "pvc-1").read("a") == MARKER
+
+
+def test_a_cache_of_a_mounter_that_was_root_is_taken_over(driver, server):
+    """As an earlier version left it, with data in it that are nowhere else."""
+    volume = create(driver, server, rclone_vfs_write_back="1h")
+    target = open_it(driver, server, volume)
+    cache = f"{driver.base}/run/cache/pvc-1"
+    os.mkdir(f"{target}/deeper")
+    write(f"{target}/deeper/a", MARKER)
+    until("it is noted", lambda: glob.glob(f"{cache}/vfsMeta/**/a", recursive=True))
+    kernel.run("sync")
+    kernel.run("chown", "-R", "0:0", cache)
+    for victim in processes(driver, "mounter"):
+        os.kill(victim, signal.SIGKILL)
+    until("its rclone is gone too", lambda: rclones(driver) == [])
+    power_cut(driver, target)
+    kernel.run("chown", "-R", "0:0", f"{driver.base}/run/mounter")
+    driver.start()
+    driver.stage(volume, secrets=server.secrets())
+    found = {os.lstat(path).st_uid for path in (cache, *glob.glob(f"{cache}/**", recursive=True))}
+    assert found == {MOUNTER_USER}
+    assert read(f"{driver.staging('pvc-1')}/deeper/a") == MARKER
+    driver.unstage("pvc-1")
+    assert Cli(server, "volumes/pvc-1/files", "pvc-1").read("deeper/a") == MARKER
 
 
 def test_a_cache_that_was_given_up_is_never_uploaded(driver, server, refused):
