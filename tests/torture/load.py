@@ -277,7 +277,7 @@ def report(load):
     summary.add("load", "calls, all answered", answered, len(load.failures),
                 f"{o.volumes} volumes, {o.clients} clients, {o.seconds} s, "
                 f"driver killed every {o.kill_every:g} s")
-    for failure in load.failures[:20]:
+    for failure in load.failures:
         print(f"FAILED {failure}")
     print(f"{load.options.volumes} volumes, {load.options.clients} clients, {load.options.seconds} s: "
           f"{len(load.failures)} failures")
