@@ -174,7 +174,20 @@ def test_u16_many_volumes_open_at_once_in_little_memory(limited):
         limited.delete(name)
 
 
-def test_u17_no_udev_cookie_is_waited_for(driver):
+@pytest.fixture
+def silent_udev():
+    """libudev takes this file for a udevd that runs; nobody answers."""
+    control = "/run/udev/control"
+    made = not os.path.exists(control)
+    if made:
+        os.makedirs(os.path.dirname(control), exist_ok=True)
+        open(control, "w", encoding="ascii").close()
+    yield
+    if made:
+        os.unlink(control)
+
+
+def test_u17_no_udev_cookie_is_waited_for(driver, silent_udev):
     """libdevmapper waited for a udev of another IPC namespace."""
     def semaphores():
         with open("/proc/sysvipc/sem", encoding="ascii") as text:
@@ -184,11 +197,9 @@ def test_u17_no_udev_cookie_is_waited_for(driver):
     try:
         driver.restart()  # the image of a container does not set it either
         volume = driver.create("pvc-udev")
-        begin = time.monotonic()
-        driver.stage(volume)
+        driver.stage(volume, timeout=60)
         assert os.path.exists("/dev/mapper/luks-pvc-udev") or kernel.mappings()["luks-pvc-udev"]
         driver.unstage("pvc-udev")
-        assert time.monotonic() - begin < 60
         assert semaphores() == before
         driver.delete("pvc-udev")
     finally:
