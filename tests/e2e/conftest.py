@@ -15,6 +15,7 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "tests/support"))
 from cluster import Cluster  # noqa: E402
 from realnode import RealNode  # noqa: E402
+from s3 import Server  # noqa: E402
 from terminal import Terminal, section  # noqa: E402
 
 LOGS = pathlib.Path(os.environ["STAGE_LOGS"])
@@ -100,6 +101,40 @@ def installed(terminal, node, repository):
     said = "".join(terminal.run(command) for command in first_install(repository))
     driver_ready(terminal)
     return said
+
+
+@pytest.fixture(scope="session")
+def second_node(cluster, terminal, installed):
+    one = RealNode(cluster, "node2", LOGS / "node2", os.environ["LCW_E2E_IMAGES"], memory=2048)
+    try:
+        one.power_on().wait_ready()
+        driver_ready(terminal)
+        yield one
+        one.shell("cp -r /var/log/pods /results/ && sync", check=False)
+    finally:
+        one.power_off()
+        one.disk.unlink()
+        (one.folder / "kubeconfig").unlink()
+
+
+@pytest.fixture(scope="module")
+def node2(second_node, terminal):
+    """Takes pods only while a scenario asks for it: the others count on one node."""
+    terminal.run("kubectl uncordon node2")
+    yield second_node
+    terminal.run("kubectl cordon node2")
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """An S3 server of this machine; `inside` is its address as nodes and pods see it."""
+    base = tempfile.mkdtemp(prefix="lcw-s3-")
+    server = Server(base).start()
+    server.inside = f"http://10.0.2.2:{server.port}"
+    yield server
+    server.stop()
+    shutil.copy(f"{base}/server.log", LOGS / "s3.log")
+    shutil.rmtree(base)
 
 
 @pytest.hookimpl(wrapper=True)
