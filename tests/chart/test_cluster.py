@@ -121,6 +121,12 @@ def test_a_rollback_keeps_a_rotated_passphrase(cluster, admin, release):
     assert passphrase(cluster, key="passphrase-previous") == first
 
 
+def test_the_tag_of_a_go_image_is_told(release):
+    notes = release("one", {"image": {"tag": "v1.0.3"}})
+    assert "image.tag is v1.0.3, as for the Go driver" in notes
+    assert "image.tag" not in release("one", {"image": {"tag": "v2.0.0"}}, verb="upgrade")
+
+
 def test_a_secret_made_by_hand_is_left_alone(cluster, release):
     cluster.kubectl("-n", NAMESPACE, "create", "secret", "generic", "luks-secret", "--from-literal=passphrase=mine")
     notes = release("one", {"secret": {"passphrase": "theirs"}})

@@ -172,6 +172,16 @@ def test_lcw_in_the_pod_looks_where_the_driver_does(helm, values):
     assert sum(one["name"].startswith("LCW_") for one in container["env"]) == 4
 
 
+def test_a_start_is_no_warning(helm):
+    """The first probe does not ask in the first moment; the others wait until the program has answered."""
+    probed = [container for _, container in containers(helm.render()) if "readinessProbe" in container]
+    assert len(probed) == 2
+    for container in probed:
+        startup = container["startupProbe"]
+        assert startup["httpGet"] == container["livenessProbe"]["httpGet"]
+        assert startup["initialDelaySeconds"] and startup["failureThreshold"] * startup["periodSeconds"] >= 60
+
+
 def test_an_upgrade_never_restarts_the_mounter(helm):
     mounter = pick(helm.render(), "DaemonSet", "test-lukscryptwalker-csi-mounter")
     assert mounter["spec"]["updateStrategy"] == {"type": "OnDelete"}

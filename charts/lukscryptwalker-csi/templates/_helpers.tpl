@@ -94,7 +94,14 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
+{{/* Until its first answer only startupProbe asks, and not in the first moment: a start is no warning. */}}
 {{- define "lcw.probes" -}}
+startupProbe:
+  httpGet: {path: /healthz, port: http}
+  initialDelaySeconds: 2
+  periodSeconds: 2
+  timeoutSeconds: 5
+  failureThreshold: 60
 livenessProbe:
   httpGet: {path: /healthz, port: http}
   periodSeconds: 10
