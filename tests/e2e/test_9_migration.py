@@ -11,8 +11,8 @@ from terminal import claim, pod
 
 COMMANDS = [textwrap.dedent(block) for block in re.findall(
     r"^ *```bash\n(.*?)^ *```", (REPO / "docs/migrate.md").read_text(encoding="utf-8"), re.S | re.M)]
-# The Go driver names no key derivation: cryptsetup's own choice on a machine with enough memory is 1 GiB, much slower here.
-SMALL, LARGE = 64 << 10, 1 << 20
+# KiB. The Go driver names none, and cryptsetup's own choice on a machine with enough memory is 1 GiB: much slower here.
+MEMORY = 64 << 10
 
 
 class OldVolume:
@@ -22,17 +22,16 @@ class OldVolume:
         self.node, self.terminal, self.name, self.passphrase = node, terminal, name, passphrase
         self.volume = f"pvc-00000000-0000-4000-8000-{name.encode().hex()[:12]:0>12}"
 
-    def make(self, memory=SMALL):
+    def make(self):
         """What the Go driver leaves on the node: the image, LUKS2 in it, ext4 in that with data of a pod."""
         self.node.shell(f"""set -e; mkdir -p {FOLDER}/{self.volume} /run/by-hand && truncate -s 256M {image(self.volume)}
             printf %s {shlex.quote(self.passphrase)} > /run/passphrase
-            derivation() {{ echo "--batch-mode --key-file /run/passphrase --pbkdf argon2id --pbkdf-force-iterations 4 --pbkdf-memory $1"; }}
-            cryptsetup luksFormat --type luks2 $(derivation {SMALL}) {image(self.volume)}
+            derivation() {{ echo "--batch-mode --key-file /run/passphrase --pbkdf argon2id --pbkdf-force-iterations 4 --pbkdf-memory {MEMORY}"; }}
+            cryptsetup luksFormat --type luks2 $(derivation) {image(self.volume)}
             cryptsetup open --key-file /run/passphrase {image(self.volume)} by-hand
             mkfs.ext4 -q -F /dev/mapper/by-hand && mount /dev/mapper/by-hand /run/by-hand
             echo of-the-go-driver-{self.name} > /run/by-hand/file
             umount /run/by-hand && cryptsetup close by-hand
-            [ {memory} = {SMALL} ] || cryptsetup luksConvertKey $(derivation {memory}) {image(self.volume)}
             rm /run/passphrase""", seconds=600)
         return self
 
