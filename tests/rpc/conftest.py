@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -58,14 +57,11 @@ class Server:
         self.path = str(path or folder / "csi.sock")
         self.log_path = folder / f"log-{time.monotonic_ns()}"
         words = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
-
-        def limit():
-            if files:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-
+        # By a program, not in preexec_fn: that needs fork(), and gRPC's threads sometimes hold its fork handler for ever.
+        limit = ["prlimit", f"--nofile={files}:{files}", "--"] if files else []
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen([find_binary(), f"--socket={self.path}", *words], stdin=subprocess.DEVNULL,
-                                            stdout=subprocess.PIPE, stderr=log, preexec_fn=limit,
+            self.process = subprocess.Popen([*limit, find_binary(), f"--socket={self.path}", *words], stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE, stderr=log,
                                             env={**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=1"})
         self.said = self.process.stdout.readline().decode().strip()
         self.channels = []
