@@ -68,10 +68,13 @@ int packet_receive(int socket, struct packet *ret_packet)
 	auto_free char *text = xcalloc(1, PACKET_BYTES_MAX + 1);
 	union control control = { 0 };
 	struct iovec part = { .iov_base = text, .iov_len = PACKET_BYTES_MAX };
-	struct msghdr message = { .msg_iov = &part,
-				  .msg_iovlen = 1,
-				  .msg_control = control.bytes,
-				  .msg_controllen = sizeof(control.bytes) };
+	struct msghdr message = {
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		/* Its padding would hold one descriptor more, which nobody took. */
+		.msg_controllen = CMSG_LEN(sizeof(packet.fds))
+	};
 	struct err ignored;
 	ssize_t got;
 
