@@ -89,8 +89,8 @@ static const unsigned short forbidden[] = {
 	(CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
 	 CLONE_NEWCGROUP)
 
+/* Of an argument the low half: both architectures are little-endian. */
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-/* The low half of an argument: both architectures are little-endian. */
 #define ANSWER(value) BPF_STMT(BPF_RET | BPF_K, (value))
 #define REFUSE(errnum) ANSWER(SECCOMP_RET_ERRNO | (errnum))
 #define JUMP_IF(test, value, yes, no) BPF_JUMP(BPF_JMP | (test) | BPF_K, (value), (yes), (no))
@@ -100,7 +100,8 @@ static const struct sock_filter head[] = {
 	LOAD(nr),   JUMP_IF(BPF_JGE, FOREIGN_BIT, 0, 1),      REFUSE(ENOSYS),
 };
 
-/* What depends on arguments. clone3 has them in memory: libraries do without it when it is absent.
+/*
+ * What depends on arguments. clone3 has them in memory: libraries do without it when it is absent.
  */
 static const struct sock_filter tail[] = {
 	JUMP_IF(BPF_JEQ, SYS_clone3, 0, 1),  REFUSE(ENOSYS),
