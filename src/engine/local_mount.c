@@ -35,25 +35,32 @@ static int refuse_mount(const struct target *target, const struct mount_entry *m
 		target->path, mount->source, mount->type);
 }
 
-/*
- * One staging path: with two, each unstage would wait for the other. In kubelet's folder only:
- * below --host-root every mount is seen a second time.
- */
-static int check_not_mounted(const struct mount_table *mounts, const struct target *target,
-			     const struct dm_info *mapping, struct err *e)
+const struct mount_entry *local_mount_find(const struct mount_table *mounts,
+					   const struct dm_info *mapping,
+					   const struct kubelet_dir *kubelet)
 {
 	for (size_t i = 0; i < mounts->count; i++) {
 		const struct mount_entry *mount = &mounts->entries[i];
 
-		if (path_is_within(mount->target, target->kubelet->resolved) &&
+		/* Below --host-root every mount is seen a second time. */
+		if (path_is_within(mount->target, kubelet->resolved) &&
 		    local_mount_is_of(mount, mapping, false))
-			return err_set(
-				e, ERR_FAILED_PRECONDITION,
-				"the volume is mounted at '%s' already, not at the staging path "
-				"'%s': unpublish and unstage it there first",
-				mount->target, target->path);
+			return mount;
 	}
-	return 0;
+	return NULL;
+}
+
+/* One staging path: with two, each unstage would wait for the other. */
+static int check_not_mounted(const struct mount_table *mounts, const struct target *target,
+			     const struct dm_info *mapping, struct err *e)
+{
+	const struct mount_entry *mount = local_mount_find(mounts, mapping, target->kubelet);
+
+	return mount ? err_set(e, ERR_FAILED_PRECONDITION,
+			       "the volume is mounted at '%s' already, not at the staging path "
+			       "'%s': unpublish and unstage it there first",
+			       mount->target, target->path)
+		     : 0;
 }
 
 int local_mount_precheck(const struct target *target, const struct dm_info *mapping,
@@ -65,10 +72,10 @@ int local_mount_precheck(const struct target *target, const struct dm_info *mapp
 	if (mount_table_read(&mounts, e) < 0)
 		return -1;
 	const struct mount_entry *mount = mount_table_at(&mounts, target->path);
+	if (!mount && mapping && check_not_mounted(&mounts, target, mapping, e) < 0)
+		return -1;
 	if (!mount)
-		return (mapping && check_not_mounted(&mounts, target, mapping, e) < 0)
-			       ? -1
-			       : target_open(target, TARGET_DIRECTORY, &fd, e);
+		return target_open(target, TARGET_DIRECTORY, &fd, e);
 	if (!mapping || !local_mount_is_of(mount, mapping, false))
 		return refuse_mount(target, mount, e);
 	if (!mount_flags_match(capability->flags, capability->flag_count, "", mount->options))

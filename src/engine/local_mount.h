@@ -6,6 +6,11 @@
 #include "engine/local_volume.h"
 #include "sys/mountinfo.h"
 
+/* A mount of the volume's file system in kubelet's folder, or NULL. Borrowed from the table. */
+const struct mount_entry *local_mount_find(const struct mount_table *mounts,
+					   const struct dm_info *mapping,
+					   const struct kubelet_dir *kubelet);
+
 /*
  * The staging path is a directory; a mount there is this volume's (mapping NULL: it is not open)
  * and has the flags of the capability (ALREADY_EXISTS); where there is none, the volume is mounted

@@ -7,17 +7,6 @@
 #include "engine/local_mount.h"
 #include "sys/mount.h"
 
-/* CSI: a path at which the volume is not staged, though it is elsewhere, is nothing to do. */
-static bool is_mounted_elsewhere(const struct mount_table *mounts, const struct dm_info *mapping,
-				 const struct kubelet_dir *kubelet)
-{
-	for (size_t i = 0; i < mounts->count; i++)
-		if (path_is_within(mounts->entries[i].target, kubelet->resolved) &&
-		    local_mount_is_of(&mounts->entries[i], mapping, false))
-			return true;
-	return false;
-}
-
 static int check_not_published(const struct mount_table *mounts, const struct dm_info *mapping,
 			       const struct kubelet_dir *kubelet, const char *staging,
 			       const char *id, struct err *e)
@@ -68,7 +57,9 @@ int local_unstage(const struct node *node, const char *id, const char *staging_p
 	if (strncmp(mapping.uuid, "CRYPT-LUKS", strlen("CRYPT-LUKS")) != 0)
 		return err_set(e, ERR_FAILED_PRECONDITION,
 			       "mapping '%s' is not a LUKS mapping: it is not touched", name);
-	if (!mount && is_mounted_elsewhere(&mounts, &mapping, &node->kubelet))
+	/* CSI: a path at which the volume is not staged, though it is elsewhere, is nothing to do.
+	 */
+	if (!mount && local_mount_find(&mounts, &mapping, &node->kubelet))
 		return 0;
 	if (check_not_published(&mounts, &mapping, &node->kubelet, target.path, id, e) < 0)
 		return -1;
