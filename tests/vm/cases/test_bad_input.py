@@ -245,6 +245,11 @@ def small_disk(driver):
     kernel.run("umount", path)
 
 
+def size_and_record(local_path, volume):
+    with open(f"{local_path}/{volume}/volume.json", encoding="utf-8") as record:
+        return os.path.getsize(f"{local_path}/{volume}/luks-{volume}.img"), record.read()
+
+
 @pytest.mark.parametrize("allocation", ["thick", "thin"])
 def test_a_full_disk_leaves_nothing_behind(driver, refused, small_disk, allocation):
     local_path = f"{small_disk}/data"
@@ -253,12 +258,10 @@ def test_a_full_disk_leaves_nothing_behind(driver, refused, small_disk, allocati
         driver.create("pvc-big", 200 * MI, local_path=local_path, allocation=allocation)
     assert tree(local_path) == [] and os.listdir(f"{driver.base}/state/volumes") == []
     driver.create("pvc-fits", 24 * MI, local_path=local_path, allocation=allocation)
-    image = f"{local_path}/pvc-fits/luks-pvc-fits.img"
-    size, record = os.path.getsize(image), open(f"{local_path}/pvc-fits/volume.json").read()
+    before = size_and_record(local_path, "pvc-fits")
     with refused("RESOURCE_EXHAUSTED"):
         driver.expand("pvc-fits", 200 * MI)
-    assert os.path.getsize(image) == size
-    assert open(f"{local_path}/pvc-fits/volume.json").read() == record
+    assert size_and_record(local_path, "pvc-fits") == before
     driver.delete("pvc-fits")
 
 
@@ -278,6 +281,12 @@ def test_a_quota_leaves_nothing_behind(driver, refused, small_disk):
         with refused("RESOURCE_EXHAUSTED"):
             limited.create("pvc-q", 32 * MI)
         assert tree(local_path) == []
+        limited.create("pvc-q", 16 * MI)
+        before = size_and_record(local_path, "pvc-q")
+        with refused("RESOURCE_EXHAUSTED"):
+            limited.expand("pvc-q", 32 * MI)
+        assert size_and_record(local_path, "pvc-q") == before
+        limited.delete("pvc-q")
     finally:
         assert limited.stop() == 0
 
