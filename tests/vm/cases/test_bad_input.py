@@ -2,6 +2,7 @@
 """Bad input: a clear error that names the thing, and nothing changes on disk."""
 import json
 import os
+import shutil
 import subprocess
 
 import csi_pb2 as csi
@@ -217,6 +218,21 @@ def test_u18_a_mapping_of_our_name_that_is_something_else(driver, refused, uncha
             driver.delete("pvc-1")
     finally:
         kernel.run("cryptsetup", "close", "luks-pvc-1")
+    driver.delete("pvc-1")
+
+
+def test_u18_a_mapping_of_our_name_on_a_copy_of_the_image(driver, refused, unchanged, volume, files):
+    """A backup that somebody opened: the passphrase and the LUKS UUID are ours, the data are older."""
+    copy = f"{driver.base}/copy"
+    shutil.copyfile(files[0], copy)
+    kernel.run("cryptsetup", "open", "--key-file", "-", copy, "luks-pvc-1", input="correct horse")
+    try:
+        with unchanged(*files, copy), refused("FAILED_PRECONDITION", "not backed by this volume's image"):
+            driver.stage(volume)
+    finally:
+        kernel.run("cryptsetup", "close", "luks-pvc-1")
+    driver.stage(volume)
+    driver.unstage("pvc-1")
     driver.delete("pvc-1")
 
 

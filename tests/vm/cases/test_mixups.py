@@ -88,6 +88,31 @@ def test_an_old_record_and_a_lost_store_format_nothing(shared_driver, refused, u
     shutil.rmtree(f"{shared_driver.data}/old-lost")
 
 
+@pytest.mark.parametrize("content, words", [
+    ("file system", "should be blank, but holds an? 'ext4' signature"),
+    ("LUKS volume", "should be blank, but holds an? 'crypto_LUKS' signature"),
+    ("data without a signature", "was never formatted, but is not blank"),
+])
+def test_u01_a_volume_that_was_never_formatted_must_be_blank(shared_driver, refused, unchanged, content, words):
+    """The permit is there, and somebody has put something into the image."""
+    volume = shared_driver.create("never", fsType="ext4")
+    image = shared_driver.image("never")
+    if content == "file system":
+        kernel.run("mkfs.ext4", "-q", "-F", image)
+    elif content == "LUKS volume":
+        kernel.run("cryptsetup", "luksFormat", "-q", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", "--key-file",
+                   "/etc/hostname", image)
+    else:
+        with open(image, "r+b") as out:
+            out.seek(-4096, os.SEEK_END)
+            out.write(b"the last page of something")
+    with unchanged(image, shared_driver.record("never")):
+        with refused("FAILED_PRECONDITION", words):
+            shared_driver.stage(volume)
+    shutil.rmtree(f"{shared_driver.data}/never")
+    os.unlink(f"{shared_driver.base}/state/volumes/never.json")
+
+
 def test_delete_spares_the_image_of_another_volume(shared_driver, refused, unchanged):
     mine, other = used_volume(shared_driver, "mine"), used_volume(shared_driver, "other")
     fresh = shared_driver.create("fresh")
