@@ -14,6 +14,7 @@
 #include "csi/service.h"
 #include "csi/size.h"
 #include "rpc/call.h"
+#include "volume/cipher.h"
 
 typedef Csi__V1__CreateVolumeRequest Request;
 
@@ -119,7 +120,8 @@ static int take_request(const struct rpc_call *call, const Request *request,
 		return -1;
 	int rc = params_parse(pairs, count, &wanted->params, e);
 	free(pairs);
-	if (rc < 0 || take_capabilities(request, wanted, e) < 0)
+	if (rc < 0 || cipher_check_new(wanted->params.value[PARAM_LUKS_CIPHER], e) < 0 ||
+	    take_capabilities(request, wanted, e) < 0)
 		return -1;
 	if (size_of_new(request->capacity_range, wanted, &wanted->capacity_bytes, e) < 0 ||
 	    take_place(call, request, wanted, e) < 0)

@@ -68,6 +68,8 @@ def test_volume_ids(shared_driver, refused, nothing_made, volume_id):
     ({"luks-pbkdf-memory": "64MiB"}, "luks-pbkdf-memory"),
     ({"luks-discard": "yes"}, "luks-discard"),
     ({"luks-cipher": "cipher_null-ecb-x"}, "luks-cipher"),
+    ({"luks-cipher": "aes-ecb-plain64", "luks-key-size": "256"}, "'aes-ecb-plain64'.*equal blocks.*use 'aes-xts-plain64'"),
+    ({"luks-cipher": "aes-cbc-plain", "luks-key-size": "256"}, "'aes-cbc-plain'.*IV.*'aes-cbc-essiv:sha256'"),
     ({"passphrase": "x"}, "'passphrase'.*'passphraseKey'"),
     ({"k\n": "x"}, "control"),
     ({f"k{i}": "x" for i in range(129)}, "128"),
@@ -78,6 +80,15 @@ def test_parameters(shared_driver, refused, nothing_made, parameters, words):
     driver = shared_driver
     with refused("INVALID_ARGUMENT", words):
         driver.create_raw("pvc-p", {"local-path": driver.data, **parameters})
+
+
+@pytest.mark.parametrize("cipher, bits", [
+    ("aes-xts-plain64", "512"), ("aes-cbc-essiv:sha256", "256"), ("serpent-xts-plain64", "256")])
+def test_ciphers_that_leak_nothing(shared_driver, cipher, bits):
+    """Whether the kernel has them is seen at the first stage."""
+    driver = shared_driver
+    driver.create("pvc-cipher", luks_cipher=cipher, luks_key_size=bits)
+    driver.delete("pvc-cipher")
 
 
 @pytest.mark.parametrize("size, limit, code", [
