@@ -40,8 +40,7 @@ int node_publish_volume(struct rpc_call *call, struct err *e)
 	auto_close int lock = -1;
 
 	if (volume_id_check(request->volume_id, e) < 0 ||
-	    target_parse(&service->node.kubelet, request->target_path, "target path", &target, e) <
-		    0 ||
+	    target_parse_for_pod(&service->node.kubelet, request->target_path, &target, e) < 0 ||
 	    request_capability_of_node(request->volume_capability, s3 ? BACKEND_S3 : BACKEND_LOCAL,
 				       &publish.capability, e) < 0 ||
 	    check_staging(&service->node.kubelet, &target, request->staging_target_path, e) < 0 ||
@@ -69,7 +68,7 @@ int node_unpublish_volume(struct rpc_call *call, struct err *e)
 	auto_close int lock = -1;
 
 	if (volume_id_check(id, e) < 0 ||
-	    target_parse(&service->node.kubelet, path, "target path", &target, e) < 0 ||
+	    target_parse_for_pod(&service->node.kubelet, path, &target, e) < 0 ||
 	    csi_lock_volume(service, id, &lock, e) < 0)
 		return -1;
 	int rc = s3 ? s3_unpublish(&service->node, id, path, e)

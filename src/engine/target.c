@@ -80,6 +80,42 @@ int target_parse(const struct kubelet_dir *kubelet, const char *path, const char
 	return 0;
 }
 
+bool target_is_of_pod(const struct kubelet_dir *kubelet, const char *path)
+{
+	static const char pods[] = "/pods/";
+	size_t length = strlen(kubelet->resolved);
+
+	return path_is_within(path, kubelet->resolved) &&
+	       strncmp(path + length, pods, strlen(pods)) == 0;
+}
+
+/* Where kubelet has a volume staged (pkg/volume/csi: csi_attacher.go, csi_block.go). */
+static bool is_staging(const struct target *target)
+{
+	static const char csi[] = "plugins/kubernetes.io/csi/";
+	static const char block[] = "volumeDevices/staging/";
+	const char *last = strrchr(target->relative, '/');
+
+	if (strncmp(target->relative, csi, strlen(csi)) != 0)
+		return false;
+	return strcmp(last, "/globalmount") == 0 ||
+	       strncmp(target->relative + strlen(csi), block, strlen(block)) == 0;
+}
+
+int target_parse_for_pod(const struct kubelet_dir *kubelet, const char *path,
+			 struct target *ret_target, struct err *e)
+{
+	if (target_parse(kubelet, path, "target path", ret_target, e) < 0)
+		return -1;
+	if (is_staging(ret_target))
+		return err_set(
+			e, ERR_INVALID_ARGUMENT,
+			"target path '%.200s' is a staging path of kubelet, where nothing is "
+			"published",
+			path);
+	return 0;
+}
+
 int target_parse_published(const struct kubelet_dir *kubelet, const char *path,
 			   struct target *ret_target, struct err *e)
 {

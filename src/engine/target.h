@@ -35,6 +35,16 @@ struct target {
 int target_parse(const struct kubelet_dir *kubelet, const char *path, const char *what,
 		 struct target *ret_target, struct err *e) MUST_CHECK;
 
+/* Whether a resolved path lies in kubelet's folders of pods: volumes are published there. Pure. */
+bool target_is_of_pod(const struct kubelet_dir *kubelet, const char *path);
+
+/*
+ * The target path of a pod: as target_parse; INVALID_ARGUMENT too where it is one of the staging
+ * paths of kubelet, whose mounts are staged and unstaged, and never published.
+ */
+int target_parse_for_pod(const struct kubelet_dir *kubelet, const char *path,
+			 struct target *ret_target, struct err *e) MUST_CHECK;
+
 /*
  * The volume path of a question. One that is well formed, but where no volume can be published, is
  * NOT_FOUND (CSI); else as target_parse.

@@ -284,6 +284,22 @@ def test_paths_of_a_publish(shared_driver, made, refused):
     assert os.listdir(staging) == []
 
 
+def test_kubelets_staging_paths_are_no_targets(shared_driver, made, refused):
+    driver, csi_folder = shared_driver, f"{shared_driver.kubelet}/plugins/kubernetes.io/csi"
+    for place in ("pv/pvc-made/globalmount", "lukscryptwalker.csi.k8s.io/0a1b/globalmount",
+                  "volumeDevices/staging/pvc-made", "volumeDevices/staging/pvc-made/below"):
+        os.makedirs(f"{csi_folder}/{place}")
+        for call in (lambda: driver.unpublish("pvc-made", path=f"{csi_folder}/{place}"),
+                     lambda: driver.publish(made, path=f"{csi_folder}/{place}")):
+            with refused("INVALID_ARGUMENT", f"target path.*{place}.*staging path of kubelet"):
+                call()
+        assert os.path.isdir(f"{csi_folder}/{place}")
+    for place in ("pv/globalmount-2", "volumeDevices/publish/pvc-made/pod-1"):  # are none of them
+        os.makedirs(f"{csi_folder}/{place}")
+        driver.unpublish("pvc-made", path=f"{csi_folder}/{place}")
+        assert not os.path.exists(f"{csi_folder}/{place}")
+
+
 def test_a_mount_point_needs_a_folder_above(shared_driver, made, refused, unchanged):
     with unchanged(shared_driver.image("pvc-made"), shared_driver.record("pvc-made")):
         with refused("FAILED_PRECONDITION", "folder that is to hold"):

@@ -252,6 +252,19 @@ def test_unpublish_with_a_wrong_id_takes_nothing_away(shared_driver, refused):
     shared_driver.delete("right")
 
 
+def test_unpublish_does_not_take_the_staging_mount_away(shared_driver, refused):
+    """A confused caller hands over kubelet's staging path, where the volume itself is mounted."""
+    driver, volume = shared_driver, shared_driver.create("staged")
+    staging = f"{driver.kubelet}/plugins/kubernetes.io/csi/lukscryptwalker.csi.k8s.io/5f/globalmount"
+    os.makedirs(staging)
+    driver.stage(volume, path=staging)
+    with refused("INVALID_ARGUMENT", "target path.*staging path of kubelet"):
+        driver.unpublish("staged", path=staging)
+    assert kernel.mount_at(staging) and os.path.isdir(staging)
+    driver.unstage("staged", path=staging)
+    driver.delete("staged")
+
+
 def test_a_foreign_mount_at_the_staging_path_stops_the_first_stage(shared_driver, refused, unchanged):
     volume = shared_driver.create("foreign")
     staging, other = shared_driver.staging("foreign"), f"{shared_driver.base}/other-folder"
