@@ -35,15 +35,16 @@ static int refuse_mount(const struct target *target, const struct mount_entry *m
 		target->path, mount->source, mount->type);
 }
 
-const struct mount_entry *local_mount_find(const struct mount_table *mounts,
-					   const struct dm_info *mapping,
-					   const struct kubelet_dir *kubelet)
+const struct mount_entry *local_mount_staged(const struct mount_table *mounts,
+					     const struct dm_info *mapping,
+					     const struct kubelet_dir *kubelet)
 {
 	for (size_t i = 0; i < mounts->count; i++) {
 		const struct mount_entry *mount = &mounts->entries[i];
 
 		/* Below --host-root every mount is seen a second time. */
 		if (path_is_within(mount->target, kubelet->resolved) &&
+		    !target_is_of_pod(kubelet, mount->target) &&
 		    local_mount_is_of(mount, mapping, false))
 			return mount;
 	}
@@ -51,10 +52,10 @@ const struct mount_entry *local_mount_find(const struct mount_table *mounts,
 }
 
 /* One staging path: with two, each unstage would wait for the other. */
-static int check_not_mounted(const struct mount_table *mounts, const struct target *target,
-			     const struct dm_info *mapping, struct err *e)
+static int check_not_staged(const struct mount_table *mounts, const struct target *target,
+			    const struct dm_info *mapping, struct err *e)
 {
-	const struct mount_entry *mount = local_mount_find(mounts, mapping, target->kubelet);
+	const struct mount_entry *mount = local_mount_staged(mounts, mapping, target->kubelet);
 
 	return mount ? err_set(e, ERR_FAILED_PRECONDITION,
 			       "the volume is mounted at '%s' already, not at the staging path "
@@ -72,7 +73,7 @@ int local_mount_precheck(const struct target *target, const struct dm_info *mapp
 	if (mount_table_read(&mounts, e) < 0)
 		return -1;
 	const struct mount_entry *mount = mount_table_at(&mounts, target->path);
-	if (!mount && mapping && check_not_mounted(&mounts, target, mapping, e) < 0)
+	if (!mount && mapping && check_not_staged(&mounts, target, mapping, e) < 0)
 		return -1;
 	if (!mount)
 		return target_open(target, TARGET_DIRECTORY, &fd, e);

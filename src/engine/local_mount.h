@@ -6,15 +6,18 @@
 #include "engine/local_volume.h"
 #include "sys/mountinfo.h"
 
-/* A mount of the volume's file system in kubelet's folder, or NULL. Borrowed from the table. */
-const struct mount_entry *local_mount_find(const struct mount_table *mounts,
-					   const struct dm_info *mapping,
-					   const struct kubelet_dir *kubelet);
+/*
+ * Where the volume's file system is staged: a mount of it in kubelet's folder that is not in the
+ * folder of a pod. NULL: nowhere. Borrowed from the table.
+ */
+const struct mount_entry *local_mount_staged(const struct mount_table *mounts,
+					     const struct dm_info *mapping,
+					     const struct kubelet_dir *kubelet);
 
 /*
  * The staging path is a directory; a mount there is this volume's (mapping NULL: it is not open)
- * and has the flags of the capability (ALREADY_EXISTS); where there is none, the volume is mounted
- * nowhere else in kubelet's folder. FAILED_PRECONDITION otherwise.
+ * and has the flags of the capability (ALREADY_EXISTS); where there is none, the volume is staged
+ * nowhere else. FAILED_PRECONDITION otherwise.
  */
 int local_mount_precheck(const struct target *target, const struct dm_info *mapping,
 			 const struct capability *capability, struct err *e) MUST_CHECK;

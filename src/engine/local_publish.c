@@ -73,7 +73,7 @@ static bool is_of_kubelet(const struct publication *p, const char *target)
 	if (!p->request->record->block)
 		return false;
 	return (strncmp(rest, own, strlen(own)) == 0 && strncmp(rest, ours, strlen(ours)) != 0) ||
-	       (strncmp(rest, "/pods/", 6) == 0 && strstr(rest, "/volumeDevices/"));
+	       (target_is_of_pod(p->target.kubelet, target) && strstr(rest, "/volumeDevices/"));
 }
 
 /*

@@ -59,7 +59,7 @@ int local_unstage(const struct node *node, const char *id, const char *staging_p
 			       "mapping '%s' is not a LUKS mapping: it is not touched", name);
 	/* CSI: a path at which the volume is not staged, though it is elsewhere, is nothing to do.
 	 */
-	if (!mount && local_mount_find(&mounts, &mapping, &node->kubelet))
+	if (!mount && local_mount_staged(&mounts, &mapping, &node->kubelet))
 		return 0;
 	if (check_not_published(&mounts, &mapping, &node->kubelet, target.path, id, e) < 0)
 		return -1;

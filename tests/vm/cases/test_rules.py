@@ -219,6 +219,37 @@ def test_a_second_staging_path_is_refused(driver, refused):
     driver.delete("pvc-two")
 
 
+def test_a_staging_mount_that_somebody_took_away_is_made_anew(driver, refused):
+    """`umount` by hand while pods use the volume: their mounts stay, and are no second staging."""
+    volume = driver.create("pvc-torn")
+    staging, folder = driver.staging("pvc-torn"), f"{driver.kubelet}/pods/0a-1b/volumes/kubernetes.io~csi/pvc-torn"
+    os.makedirs(folder)
+    driver.stage(volume)
+    target = driver.publish(volume, path=f"{folder}/mount")
+    with open(f"{target}/file", "w", encoding="ascii") as out:
+        out.write("kept")
+    kernel.run("umount", staging)
+    with refused("FAILED_PRECONDITION", "not mounted at the staging path.*stage it again"):
+        driver.publish(volume, number=1)
+    with refused("FAILED_PRECONDITION", f"still mounted at '{target}'"):
+        driver.unstage("pvc-torn")
+    for _ in range(2):
+        driver.stage(volume)
+    assert len([m for m in kernel.mounts() if m[0] == staging]) == 1
+    with open(f"{staging}/file", encoding="ascii") as text:
+        assert text.read() == "kept"
+    # It is staged here now, so nowhere else.
+    second = f"{driver.kubelet}/second"
+    os.mkdir(second)
+    with refused("FAILED_PRECONDITION", "mounted at '.*staging-pvc-torn' already"):
+        driver.stage(volume, path=second)
+    driver.unstage("pvc-torn", path=second)
+    assert kernel.mount_at(target) and kernel.mount_at(staging)
+    driver.unpublish("pvc-torn", path=target)
+    driver.unstage("pvc-torn")
+    driver.delete("pvc-torn")
+
+
 def test_read_only_publish(driver, refused):
     volume = driver.create("pvc-ro")
     driver.stage(volume)
