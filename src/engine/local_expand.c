@@ -16,8 +16,7 @@ static int check_volume_path(const struct target *target, const struct volume_re
 
 	if (mount_table_read(&mounts, e) < 0)
 		return -1;
-	const struct mount_entry *mount = mount_table_at(&mounts, target->path);
-	if (!mount || !local_mount_is_of(mount, mapping, false))
+	if (!local_mount_is_at(&mounts, target, mapping, record->block))
 		return err_set(e, ERR_NOT_FOUND, "volume '%s' is not mounted at '%s'", record->id,
 			       target->path);
 	return 0;
@@ -53,7 +52,7 @@ int local_node_expand(const struct node *node, const struct volume_record *recor
 		return err_set(e, ERR_NOT_FOUND,
 			       "volume '%s' is not staged on node '%s': it grows when it is staged",
 			       record->id, node->id);
-	if (volume_path && !record->block && check_volume_path(&target, record, &mapping, e) < 0)
+	if (volume_path && check_volume_path(&target, record, &mapping, e) < 0)
 		return -1;
 	if (local_grow_mapping(record->data_offset_bytes, (uint64_t)image.st_size, &mapping,
 			       volume.mapping, e) < 0)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "sys/fs_mount.h"
@@ -25,6 +26,22 @@ bool local_mount_is_of(const struct mount_entry *mount, const struct dm_info *ma
 		return mount->device == mapping->device && strcmp(mount->root, "/") == 0;
 	snprintf(node, sizeof(node), "/dm-%u", mapping->minor);
 	return strcmp(mount->type, "devtmpfs") == 0 && strcmp(mount->root, node) == 0;
+}
+
+static bool is_folder(const struct target *target)
+{
+	auto_close int fd = fd_open_beneath(target->kubelet->fd, target->relative,
+					    O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+
+	return fd >= 0;
+}
+
+bool local_mount_is_at(const struct mount_table *mounts, const struct target *target,
+		       const struct dm_info *mapping, bool block)
+{
+	const struct mount_entry *mount = mount_table_at(mounts, target->path);
+
+	return mount ? local_mount_is_of(mount, mapping, block) : block && is_folder(target);
 }
 
 static int refuse_mount(const struct target *target, const struct mount_entry *mount, struct err *e)

@@ -52,4 +52,11 @@ int local_permissions(const struct params *params, const struct capability *capa
 /* Whether a mount is this mapping's file system, or, for `block`, its device node. */
 bool local_mount_is_of(const struct mount_entry *mount, const struct dm_info *mapping, bool block);
 
+/*
+ * Whether the open volume is staged or published at the target. A staged raw block volume leaves no
+ * trace at its staging path: any folder in kubelet's may be it, where nothing is mounted.
+ */
+bool local_mount_is_at(const struct mount_table *mounts, const struct target *target,
+		       const struct dm_info *mapping, bool block);
+
 #endif

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fd.h"
 #include "engine/local_mapping.h"
 #include "engine/local_mount.h"
 #include "sys/fs_health.h"
@@ -126,14 +125,6 @@ void local_condition(const struct node *node, const struct volume_record *record
 			 "not used yet (%s)", volume_state_name(record->state));
 }
 
-static bool is_folder(const struct target *target)
-{
-	auto_close int fd = fd_open_beneath(target->kubelet->fd, target->relative,
-					    O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-
-	return fd >= 0;
-}
-
 int local_usage(const struct node *node, const struct volume_record *record,
 		const char *volume_path, struct fs_usage *ret_usage, struct err *e)
 {
@@ -148,11 +139,7 @@ int local_usage(const struct node *node, const struct volume_record *record,
 		return -1;
 	if (dm_find(name, &active, &mapping, e) < 0 || mount_table_read(&mounts, e) < 0)
 		return -1;
-	const struct mount_entry *mount = mount_table_at(&mounts, target.path);
-	/* A staged raw block volume leaves no trace at its staging path, which is a folder. */
-	bool staged_block = active && record->block && !mount && is_folder(&target);
-	if (!staged_block &&
-	    (!active || !mount || !local_mount_is_of(mount, &mapping, record->block)))
+	if (!active || !local_mount_is_at(&mounts, &target, &mapping, record->block))
 		return err_set(e, ERR_NOT_FOUND, "volume '%s' is not mounted at '%.200s'",
 			       record->id, volume_path);
 	memset(ret_usage, 0, sizeof(*ret_usage));

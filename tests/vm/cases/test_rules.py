@@ -5,7 +5,7 @@ import stat
 import csi_pb2 as csi
 import kernel
 import pytest
-from driver import MODES, mount_capability
+from driver import MODES, block_capability, mount_capability
 
 MI = 1 << 20
 
@@ -248,6 +248,28 @@ def test_a_staging_mount_that_somebody_took_away_is_made_anew(driver, refused):
     driver.unpublish("pvc-torn", path=target)
     driver.unstage("pvc-torn")
     driver.delete("pvc-torn")
+
+
+def test_a_raw_block_volume_grows_where_it_is(driver, refused):
+    capability = block_capability()
+    volumes = [driver.create(name, 32 * MI, capability) for name in ("pvc-raw", "pvc-other")]
+    for volume in volumes:
+        driver.stage(volume, capability)
+    target, other = [driver.publish(volume, capability) for volume in volumes]
+    driver.expand("pvc-raw", 64 * MI)
+    with open(f"{driver.kubelet}/file", "w", encoding="ascii"):
+        pass
+    for path in (other, f"{driver.kubelet}/file", f"{driver.kubelet}/none"):
+        with refused("NOT_FOUND", f"'pvc-raw' is not .*at '{path}'"):
+            driver.node_expand("pvc-raw", path)
+    with refused("INVALID_ARGUMENT", "volume path"):
+        driver.node_expand("pvc-raw", "/dev/mapper/luks-pvc-raw")
+    for path in (target, driver.staging("pvc-raw")):
+        assert driver.node_expand("pvc-raw", path).capacity_bytes == 64 * MI
+    for name in ("pvc-raw", "pvc-other"):
+        driver.unpublish(name)
+        driver.unstage(name)
+        driver.delete(name)
 
 
 def test_read_only_publish(driver, refused):
