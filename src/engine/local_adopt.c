@@ -67,6 +67,8 @@ int local_adopt(const struct node *node, const struct local_volume *volume,
 			"'%s/%s' has LUKS UUID %s, but volume '%s' was formatted with %s: it is "
 			"the image of another volume and is not adopted",
 			volume->path, volume->image, header.uuid, volume->id, request->luks_uuid);
+	if (local_check_requirements(volume, ret_record, image_fd, e) < 0)
+		return -1;
 	fill_record(node, request, &header, (uint64_t)st.st_size, ret_record);
 	return 0;
 }

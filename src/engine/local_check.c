@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "engine/local_admin.h"
+#include "engine/local_format.h"
 #include "engine/local_mapping.h"
 #include "engine/local_volume.h"
 #include "sys/image.h"
@@ -116,6 +117,10 @@ static bool check_header(struct checking *c)
 			     "LUKS UUID %s, but the volume was formatted with %s: the image of "
 			     "another volume",
 			     header.uuid, c->record.luks_uuid);
+		return false;
+	}
+	if (local_check_requirements(&c->volume, &c->record, c->image_fd, &e) < 0) {
+		add(c, "header", FINDING_WRONG, e.msg, "");
 		return false;
 	}
 	findings_add(c->out, "header", FINDING_OK, "", "LUKS%d, UUID %s", header.version,

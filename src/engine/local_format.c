@@ -11,10 +11,12 @@
 #include "base/hash.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "engine/local_backup.h"
 #include "sys/fs_super.h"
 #include "sys/image.h"
 #include "sys/luks_header.h"
+#include "sys/luks_requirements.h"
 #include "sys/probe.h"
 
 enum { KDF_SLOTS = 2, KDF_WAIT_MS = 5 * 60 * 1000 };
@@ -142,6 +144,15 @@ int local_format_check(const struct local_volume *volume, const struct volume_re
 		break;
 	}
 	return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' is being deleted", volume->id);
+}
+
+int local_check_requirements(const struct local_volume *volume, const struct volume_record *record,
+			     int image_fd, struct err *e)
+{
+	auto_free char *shown = xasprintf("%s/%s", volume->path, volume->image);
+
+	/* Of a reencryption of our own the record knows, and others say how to go on with it. */
+	return record->reencrypting ? 0 : luks_requirements_check(image_fd, shown, e);
 }
 
 static int make_header(const struct local_volume *volume, struct volume_record *record,

@@ -25,6 +25,13 @@ int local_format_check(const struct local_volume *volume, const struct volume_re
 		       int image_fd, enum header_plan *ret_plan, struct err *e) MUST_CHECK;
 
 /*
+ * Whether the header demands nothing that we do not do (sys/luks_requirements.h). Reads only.
+ * Before anything is changed in the header, or opened.
+ */
+int local_check_requirements(const struct local_volume *volume, const struct volume_record *record,
+			     int image_fd, struct err *e) MUST_CHECK;
+
+/*
  * Opens LUKS on the loop device as the volume's mapping. Where the plan says so the header is
  * made before, after the permit with fresh UUIDs was written. Waits for a place for key
  * derivation, and holds it no longer than that takes. FAILED_PRECONDITION when the passphrase

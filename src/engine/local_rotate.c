@@ -304,6 +304,8 @@ int local_rotate_key(const struct node *node, const char *local_path, const char
 			       "the volume key of '%s' is being replaced: complete that first "
 			       "(`lcw volume reencrypt %s`)",
 			       id, id);
+	if (local_check_requirements(&volume, &record, image_fd, e) < 0)
+		return -1;
 	if (!is_ours(&r))
 		return err_set(e, ERR_FAILED_PRECONDITION,
 			       "'%s/%s' does not have the whole LUKS header of volume '%s' (see "

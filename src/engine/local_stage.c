@@ -121,7 +121,8 @@ static int open_mapping(struct staging *s, struct err *e)
 	enum header_plan plan;
 	bool active;
 
-	if (local_rotate_at_stage(s->node, &s->volume, &s->record, s->image_fd,
+	if (local_check_requirements(&s->volume, &s->record, s->image_fd, e) < 0 ||
+	    local_rotate_at_stage(s->node, &s->volume, &s->record, s->image_fd,
 				  s->request->previous, &passphrase, e) < 0 ||
 	    local_format_check(&s->volume, &s->record, s->image_fd, &plan, e) < 0 ||
 	    check_not_attached(s, e) < 0 ||

@@ -194,6 +194,25 @@ int luks_header_read(int fd, enum luks_probe *ret_probe, struct luks_header *ret
 	return 0;
 }
 
+int luks_header_text(int fd, char **ret_text, struct err *e)
+{
+	struct copy first;
+	bool there;
+
+	*ret_text = NULL;
+	if (read_copy(fd, 0, primary_magic, &first, e) < 0)
+		return -1;
+	if (!first.intact)
+		return 0;
+	size_t size = first.size - BINARY_BYTES;
+	auto_free char *text = xcalloc(1, size + 1);
+	if (read_at(fd, text, size, BINARY_BYTES, &there, e) < 0)
+		return -1;
+	if (there)
+		*ret_text = TAKE(text, NULL);
+	return 0;
+}
+
 int luks_header_is_mendable(int fd, bool *ret_yes, struct luks_header *ret_header, struct err *e)
 {
 	struct copy first, second;

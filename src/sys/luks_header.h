@@ -17,6 +17,12 @@ int luks_header_read(int fd, enum luks_probe *ret_probe, struct luks_header *ret
 		     struct err *e) MUST_CHECK;
 
 /*
+ * The JSON of the primary copy, owned by the caller; NULL when that copy is not intact, or is no
+ * LUKS2.
+ */
+int luks_header_text(int fd, char **ret_text, struct err *e) MUST_CHECK;
+
+/*
  * For a header that luks_header_read() refuses: whether one copy is intact and the other is not,
  * or is older, so that luks_header_mend() brings it back. Fills uuid and version then.
  */

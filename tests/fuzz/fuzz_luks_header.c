@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "sys/luks_header.h"
+#include "sys/luks_requirements.h"
 
 static const unsigned char magic[6] = { 'L', 'U', 'K', 'S', 0xba, 0xbe };
 
@@ -30,6 +31,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	} else {
 		FUZZ_CHECK(header.version == 1 || header.version == 2);
 		FUZZ_CHECK(strlen(header.uuid) < sizeof(header.uuid));
+	}
+	if (luks_requirements_check(fd, "disk", &e) < 0) {
+		check_error(&e);
+		FUZZ_CHECK(e.code == ERR_FAILED_PRECONDITION);
 	}
 	return 0;
 }

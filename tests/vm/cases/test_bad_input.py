@@ -7,6 +7,7 @@ import subprocess
 
 import csi_pb2 as csi
 import kernel
+import luks2
 import pytest
 from driver import Driver, mount_capability
 from fixtures import tree
@@ -142,6 +143,15 @@ def lose_secondary(image, _record):
     overwrite(image, 0x4000, bytes(4096))
 
 
+def begin_to_reencrypt(image, _record):
+    kernel.run("cryptsetup", "reencrypt", "--init-only", "--batch-mode", "--key-file", "-", "--pbkdf", "pbkdf2",
+               "--pbkdf-force-iterations", "1000", image, input="correct horse")
+
+
+def require_what_nobody_knows(image, _record):
+    luks2.require(image, "from-the-year-2040")
+
+
 def other_uuid(image, _record):
     kernel.run("cryptsetup", "luksUUID", "--batch-mode", "--uuid",
                "11111111-2222-3333-4444-555555555555", image)
@@ -180,10 +190,32 @@ def foreign_uuid_in_record(_image, record):
         json.dump(fields, out)
 
 
+def test_a_header_that_requires_something_is_not_changed(driver, refused, unchanged, volume, files):
+    """Nor by a change of the passphrase, nor by an adoption; without the requirement all is as before."""
+    luks2.require(files[0], "from-the-year-2040")
+    with unchanged(*files), refused("FAILED_PRECONDITION", "'from-the-year-2040'"):
+        driver.stage(volume, secrets={"passphrase": "new", "passphrase-previous": "correct horse"})
+    os.rename(files[1], f"{driver.base}/record")
+    os.rename(f"{driver.base}/state/volumes/pvc-1.json", f"{driver.base}/known")
+    with refused("FAILED_PRECONDITION", "'from-the-year-2040'"):
+        driver.stage(volume)
+    assert not os.path.exists(files[1])
+    os.rename(f"{driver.base}/record", files[1])
+    os.rename(f"{driver.base}/known", f"{driver.base}/state/volumes/pvc-1.json")
+    luks2.require(files[0])
+    driver.stage(volume)
+    with open(f"{driver.staging('pvc-1')}/f", encoding="ascii") as text:
+        assert text.read() == "precious"
+    driver.unstage("pvc-1")
+    driver.delete("pvc-1")
+
+
 @pytest.mark.parametrize("damage, words", [
     (truncate, "truncated"), (zero_header, "no LUKS header"), (ext4_over_header, "header"),
     (damage_primary, "primary.*damaged"), (damage_secondary, "secondary.*damaged"),
     (lose_primary, "primary.*gone"), (lose_secondary, "secondary.*gone"),
+    (begin_to_reencrypt, "requires 'online-reencrypt.*not complete.*cryptsetup reencrypt --resume-only"),
+    (require_what_nobody_knows, "requires 'from-the-year-2040'.*does not know.*copy the data"),
     (other_uuid, "UUID"), (lose_image, "does not exist"), (lose_record, "record.*missing"),
     (corrupt_record, "JSON"), (empty_record, "JSON"), (foreign_record, "pvc-2"),
     (foreign_uuid_in_record, "UUID")])
