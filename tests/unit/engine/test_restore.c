@@ -60,6 +60,16 @@ static void a_whole_header_is_left_alone(void **state)
 	fixture_close(&f);
 }
 
+/* Every byte. */
+static void backup_is_current(const struct fixture *f)
+{
+	enum luks_backup_state found;
+	struct err e = { 0 };
+
+	assert_int_equal(luks_backup_look(f->at.fd, f->image, true, &found, &e), 0);
+	assert_int_equal(found, LUKS_BACKUP_CURRENT);
+}
+
 static void the_second_copy_goes_before_the_backup(void **state)
 {
 	struct fixture f;
@@ -69,8 +79,13 @@ static void the_second_copy_goes_before_the_backup(void **state)
 	luks_image_damage(f.image, IN_PRIMARY);
 	refused(&f, "wrong", "luks-header.backup"); /* there is none */
 	becomes(&f, "one", LOCAL_RESTORED_COPY);
+	backup_is_current(&f);
 	luks_image_damage(f.image, IN_SECONDARY);
 	becomes(&f, "one", LOCAL_RESTORED_COPY);
+	backup_is_current(&f);
+	luks_image_damage(f.image, IN_PRIMARY); /* with a backup of another salt */
+	becomes(&f, "one", LOCAL_RESTORED_COPY);
+	backup_is_current(&f);
 	fixture_close(&f);
 }
 

@@ -143,6 +143,14 @@ def lose_secondary(image, _record):
     overwrite(image, 0x4000, bytes(4096))
 
 
+def older_secondary(image, _record):
+    luks2.age(image, 1, -1)
+
+
+def older_primary(image, _record):
+    luks2.age(image, 0, -1)
+
+
 def begin_to_reencrypt(image, _record):
     kernel.run("cryptsetup", "reencrypt", "--init-only", "--batch-mode", "--key-file", "-", "--pbkdf", "pbkdf2",
                "--pbkdf-force-iterations", "1000", image, input="correct horse")
@@ -214,6 +222,7 @@ def test_a_header_that_requires_something_is_not_changed(driver, refused, unchan
     (truncate, "truncated"), (zero_header, "no LUKS header"), (ext4_over_header, "header"),
     (damage_primary, "primary.*damaged"), (damage_secondary, "secondary.*damaged"),
     (lose_primary, "primary.*gone"), (lose_secondary, "secondary.*gone"),
+    (older_secondary, "different age.*restore-header"), (older_primary, "different age.*restore-header"),
     (begin_to_reencrypt, "requires 'online-reencrypt.*not complete.*cryptsetup reencrypt --resume-only"),
     (require_what_nobody_knows, "requires 'from-the-year-2040'.*does not know.*copy the data"),
     (other_uuid, "UUID"), (lose_image, "does not exist"), (lose_record, "record.*missing"),

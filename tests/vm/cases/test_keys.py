@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import kernel
+import luks2
 import pytest
 from driver import mount_capability
 
@@ -122,6 +123,26 @@ def test_a_destroyed_header_comes_back_by_hand_only(driver, lcw, refused, unchan
         driver.unstage("pvc-r")
     assert head(image)[:4096] != b"" and kernel.luks_uuid(image) in whole.decode("latin-1")
     driver.delete("pvc-r")
+
+
+def test_a_second_copy_of_the_header_that_is_older_comes_back(driver, lcw, refused, unchanged):
+    """An update of the header by another program was interrupted: nothing is guessed, all is kept."""
+    volume = used_volume(driver, "pvc-age")
+    image = driver.image("pvc-age")
+    for copy, by in ((1, -1), (0, -1), (1, 1)):
+        luks2.age(image, copy, by)
+        with unchanged(image, driver.record("pvc-age")):
+            with refused("FAILED_PRECONDITION", "different age.*lcw volume restore-header"):
+                driver.stage(volume)
+            assert "different age" in lcw("volume", "check", "pvc-age", status=3)
+            lcw("volume", "restore-header", "pvc-age", secrets=["wrong"], status=1)
+        assert "different age" in driver.read_log()
+        lcw("volume", "restore-header", "pvc-age", secrets=[OLD])
+        driver.stage(volume)
+        assert "WRONG" not in lcw("volume", "check", "pvc-age")
+        assert_kept(driver, "pvc-age")
+        driver.unstage("pvc-age")
+    driver.delete("pvc-age")
 
 
 def test_a_header_backup_of_another_volume_is_not_restored(driver, lcw, unchanged):
