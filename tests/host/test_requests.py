@@ -176,6 +176,25 @@ def test_capacity_is_that_of_the_class(driver):
     assert capacity(**{"local-path": f"{driver.base}/state"}).available_capacity == 0
 
 
+def test_there_is_no_capacity_where_no_folder_can_be(driver, refused):
+    """As CreateVolume answers there, and not the room of the disk that the path happens to be on."""
+    base = driver.base
+    with open(f"{base}/file", "w", encoding="utf-8"):
+        pass
+    os.makedirs(f"{base}/real")
+    os.symlink(f"{base}/real", f"{base}/link")
+    os.symlink(f"{base}/nothing", f"{base}/dangling")
+    for path, words in (("file", "a file lies there"), ("file/below", "a file lies there"),
+                        ("link", "symbolic link: name the real folder"), ("link/below", "symbolic link"),
+                        ("dangling", "symbolic link")):
+        with refused("FAILED_PRECONDITION", f"{base}/{path}.*{words}"):
+            driver.controller.GetCapacity(
+                csi.GetCapacityRequest(parameters={"local-path": f"{base}/{path}"}), timeout=60)
+        with refused("FAILED_PRECONDITION", words):
+            driver.create("pvc-nowhere", local_path=f"{base}/{path}")
+    assert os.listdir(f"{base}/real") == [] and os.listdir(f"{base}/state/volumes") == []
+
+
 def test_a_volume_that_the_store_lost_is_deleted(driver, refused):
     other = f"{driver.base}/other"
     for name, path in (("pvc-known", other), ("pvc-lost", other)):
