@@ -161,14 +161,14 @@ int image_grow(int fd, uint64_t size_bytes, bool thin, struct err *e)
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, errno, "cannot look at the image");
 	uint64_t before = (uint64_t)st.st_size;
-	if (before >= size_bytes)
-		return 0;
-	if (reserve(fd, before, size_bytes, thin, e) < 0) {
+	if (before < size_bytes && reserve(fd, before, size_bytes, thin, e) < 0) {
 		/* A part may have been reserved; the size must be as it was. */
 		int ignored = ftruncate(fd, (off_t)before);
 		(void)ignored;
 		return -1;
 	}
+	/* Also when it was large enough: an earlier call may have been killed before it came here.
+	 */
 	return fsync(fd) < 0 ? err_sys(e, errno, "cannot sync the image") : 0;
 }
 

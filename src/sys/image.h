@@ -22,8 +22,8 @@ int image_create(int dir_fd, const char *name, uint64_t size_bytes, bool thin,
 int image_open(int dir_fd, const char *name, int flags, int *ret_fd, struct err *e) MUST_CHECK;
 
 /*
- * Grows the file to size_bytes and syncs; a larger file is left alone. RESOURCE_EXHAUSTED when
- * there is no room, and then the size is as before.
+ * Grows the file to size_bytes and syncs, also one that has the size already; it never shrinks.
+ * RESOURCE_EXHAUSTED when there is no room, and then the size is as before.
  */
 int image_grow(int fd, uint64_t size_bytes, bool thin, struct err *e) MUST_CHECK;
 

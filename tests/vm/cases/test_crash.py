@@ -7,11 +7,13 @@ import sys
 import threading
 import time
 
+import csi_pb2 as csi
 import grpc
 import kernel
 import pytest
 from driver import until
 
+MI = 1 << 20
 WRITER = """
 import os, sys
 out = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY | os.O_APPEND)
@@ -47,6 +49,55 @@ def test_u10_a_writer_sees_nothing_of_kill_9(driver):
     driver.unpublish("pvc-w")
     driver.unstage("pvc-w")
     driver.delete("pvc-w")
+
+
+@pytest.mark.parametrize("allocation", ["thick", "thin"])
+def test_an_expansion_killed_before_its_record(driver, allocation):
+    """The image has grown and its record does not say so: as a kill between fallocate and the record
+    leaves it. Staged, tried again, or deleted: each works without the others."""
+    def free():
+        return driver.controller.GetCapacity(csi.GetCapacityRequest(
+            parameters={"local-path": driver.data}), timeout=60).available_capacity
+
+    def leave_grown(name):
+        kernel.run(*(("fallocate", "-l") if allocation == "thick" else ("truncate", "-s")), str(80 * MI),
+                   driver.image(name))
+
+    def capacity(name):
+        answer = driver.controller.ControllerGetVolume(
+            csi.ControllerGetVolumeRequest(volume_id=name), timeout=60)
+        assert not answer.status.volume_condition.abnormal, answer
+        return answer.volume.capacity_bytes
+
+    before = free()
+    staged, never = (driver.create(name, allocation=allocation) for name in ("pvc-killed", "pvc-never"))
+    driver.stage(staged)
+    with open(f"{driver.staging('pvc-killed')}/file", "w", encoding="ascii") as out:
+        out.write("kept")
+    driver.unstage("pvc-killed")
+    for name in ("pvc-killed", "pvc-never"):
+        leave_grown(name)
+        assert capacity(name) == 32 * MI
+    if allocation == "thick":  # what is taken counts, whatever the records say; 16 MiB is a header backup
+        assert 175 * MI < before - free() < 186 * MI
+
+    target = driver.target("pvc-killed")
+    driver.stage(staged)
+    driver.publish(staged)
+    with open(f"{target}/file", encoding="ascii") as text:
+        assert text.read() == "kept"
+    size = os.statvfs(target)
+    assert 50 * MI < size.f_blocks * size.f_frsize == driver.stats("pvc-killed", target).usage[0].total
+    assert capacity("pvc-killed") == 32 * MI
+    for _ in range(2):
+        assert driver.expand("pvc-killed", 64 * MI).capacity_bytes == 64 * MI
+        assert driver.node_expand("pvc-killed", target).capacity_bytes == 64 * MI
+    assert capacity("pvc-killed") == 64 * MI and os.path.getsize(driver.image("pvc-killed")) == 80 * MI
+    driver.unpublish("pvc-killed")
+    driver.unstage("pvc-killed")
+    for name in ("pvc-killed", "pvc-never"):
+        driver.delete(name)
+    assert os.listdir(driver.data) == [] and abs(before - free()) < 4 * MI
 
 
 def test_sigterm_leaves_mounts_and_ends_with_0(driver):
