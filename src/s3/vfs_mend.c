@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,21 +13,15 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/json.h"
-#include "base/mem.h"
+#include "s3/vfs_notes.h"
 
-enum { NOTE_LIMIT = 8 << 20, PIECE = 1 << 16, GAP = 64 };
+enum { PIECE = 1 << 16, GAP = 64 };
 
 /* What of a file is there, as rclone's list of ranges; borrowed, the note owns it. */
 struct scan {
 	json_t *ranges;
 	int64_t begin, zeros; /* of the range, of the run of zeros at its end; -1: no run */
 };
-
-static void close_walk(FTS **walk)
-{
-	if (*walk)
-		fts_close(*walk);
-}
 
 static void add_range(struct scan *scan, int64_t end)
 {
@@ -94,86 +87,62 @@ static void set_time(json_t *note, const char *key, const struct timespec *when)
 	json_object_set_new(note, key, json_string(whole));
 }
 
-static int write_note(const char *path, const json_t *note)
+static int write_note(const struct vfs_note *note, const json_t *json)
 {
-	auto_free char *text = json_text(note);
-	auto_close int fd = open(path, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+	auto_free char *text = json_text(json);
+	auto_close int fd = vfs_note_open(note, O_WRONLY | O_TRUNC);
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	int rc = fd_write_all(fd, text, strlen(text));
 	return rc < 0 ? rc : fsync(fd) < 0 ? -errno : 0;
 }
 
-static int mend(const char *cache_dir, const char *note_path, uint64_t *files, struct err *e)
+struct mending {
+	const char *cache_dir; /* for sentences */
+	uint64_t files;
+};
+
+static int mend(const struct vfs_note *note, struct mending *mending, struct err *e)
 {
-	const char *name = note_path + strlen(cache_dir) + strlen("/vfsMeta");
-	auto_free char *path = xasprintf("%s/vfs%s", cache_dir, name);
-	auto_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	auto_json json_t *note = json_object();
+	auto_close int fd = vfs_note_open_file(note, O_RDONLY);
+	auto_json json_t *json = json_object();
 	struct scan scan = { .ranges = json_array(), .zeros = -1 };
 	struct stat st;
 
-	json_object_set_new(note, "Rs", scan.ranges);
-	if (fd < 0 && errno == ENOENT)
+	json_object_set_new(json, "Rs", scan.ranges);
+	if (fd == -ENOENT)
 		return 0; /* of a file that is gone */
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(e, errno, "cannot look at a file of the cache '%s'", cache_dir);
-	int rc = scan_file(fd, st.st_size, &scan);
+	int rc = fd < 0 ? fd : fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
 	if (rc < 0)
-		return err_sys(e, -rc, "cannot read a file of the cache '%s'", cache_dir);
-	set_time(note, "ModTime", &st.st_mtim);
-	set_time(note, "ATime", &st.st_mtim);
-	json_object_set_new(note, "Size", json_integer(st.st_size));
-	json_object_set_new(note, "Fingerprint", json_string(""));
-	json_object_set_new(note, "Dirty", json_true());
-	rc = write_note(note_path, note);
+		return err_sys(e, -rc, "cannot look at a file of the cache '%s'",
+			       mending->cache_dir);
+	rc = scan_file(fd, st.st_size, &scan);
 	if (rc < 0)
-		return err_sys(e, -rc, "cannot mend a note of the cache '%s'", cache_dir);
-	++*files;
+		return err_sys(e, -rc, "cannot read a file of the cache '%s'", mending->cache_dir);
+	set_time(json, "ModTime", &st.st_mtim);
+	set_time(json, "ATime", &st.st_mtim);
+	json_object_set_new(json, "Size", json_integer(st.st_size));
+	json_object_set_new(json, "Fingerprint", json_string(""));
+	json_object_set_new(json, "Dirty", json_true());
+	rc = write_note(note, json);
+	if (rc < 0)
+		return err_sys(e, -rc, "cannot mend a note of the cache '%s'", mending->cache_dir);
+	mending->files++;
 	return 0;
 }
 
 /* A note that is too large to be looked at is whole: only an empty or short one is cut off. */
-static int look_at(const char *cache_dir, const char *path, uint64_t *files, struct err *e)
+static int look_at(const struct vfs_note *note, void *data, struct err *e)
 {
-	auto_close int here = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	auto_free char *text = NULL;
-	struct err ignored;
-	int rc = here < 0 ? -errno : fd_read_file(here, path + 1, NOTE_LIMIT, &text);
-
-	if (rc == -EFBIG)
-		return 0;
-	if (rc < 0 && rc != -EINVAL)
-		return err_sys(e, -rc, "cannot read a note of the cache '%s'", cache_dir);
-	auto_json json_t *note = text ? json_parse_object(text, "note", &ignored) : NULL;
-	return note ? 0 : mend(cache_dir, path, files, e);
+	return note->json || note->too_large ? 0 : mend(note, data, e);
 }
 
 int vfs_mend(const char *cache_dir, uint64_t *ret_files, struct err *e)
 {
-	auto_free char *root = xasprintf("%s/vfsMeta", cache_dir);
-	char *const roots[] = { root, NULL };
-	CLEANUP(close_walk) FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	struct mending mending = { .cache_dir = cache_dir };
+	int rc = vfs_notes_each(cache_dir, look_at, &mending, e);
 
-	*ret_files = 0;
-	if (!walk)
-		return err_sys(e, errno, "cannot look into '%s'", root);
-	for (FTSENT *entry; (entry = fts_read(walk));) {
-		switch (entry->fts_info) {
-		case FTS_F:
-			if (look_at(cache_dir, entry->fts_path, ret_files, e) < 0)
-				return -1;
-			break;
-		case FTS_NS:
-		case FTS_DNR:
-		case FTS_ERR:
-			if (entry->fts_errno == ENOENT && entry->fts_level == 0)
-				return 0;
-			return err_sys(e, entry->fts_errno, "cannot look into '%s'", root);
-		default:
-			break;
-		}
-	}
-	return 0;
+	*ret_files = mending.files;
+	return rc;
 }

@@ -149,6 +149,73 @@ static void whole_notes_and_gone_files_are_left_alone(void **state)
 	folder_close(&folder);
 }
 
+/* What an rclone that is not itself might leave for root to follow. */
+static void assert_refused(const struct folder *folder)
+{
+	uint64_t files;
+	struct err e = { 0 };
+
+	assert_int_equal(vfs_mend(folder->path, &files, &e), -1);
+	assert_non_null(strstr(e.msg, folder->path));
+	assert_null(strstr(e.msg, "precious")); /* names are the user's */
+}
+
+static void a_link_leads_nowhere(void **state)
+{
+	static const char *const places[] = { "vfs", "vfsMeta" };
+	struct folder outside, folder;
+	char from[512], to[512];
+	struct stat before, after;
+
+	(void)state;
+	folder_open(&outside);
+	put(&outside, "vfs", "precious", "", 0, 0);
+	snprintf(to, sizeof(to), "%s/vfs/c", outside.path);
+	assert_int_equal(fstatat(outside.fd, "vfs/c/precious", &before, 0), 0);
+	for (size_t i = 0; i < 2; i++) {
+		/* A folder exchanged for a link to one that has a file of the same name. */
+		folder_open(&folder);
+		put(&folder, "vfs", "a", "", 0, 0);
+		put(&folder, "vfsMeta", "a", "", 0, 0);
+		put(&folder, "vfsMeta", "precious", "", 0, 0);
+		snprintf(from, sizeof(from), "%s/%s/c", folder.path, places[i]);
+		char aside[600];
+		snprintf(aside, sizeof(aside), "%s-aside", from);
+		assert_int_equal(rename(from, aside), 0);
+		assert_int_equal(symlink(to, from), 0);
+		assert_refused(&folder);
+		folder_close(&folder);
+		/* The file itself. */
+		folder_open(&folder);
+		put(&folder, "vfs", "a", "", 0, 0);
+		put(&folder, "vfsMeta", "precious", "", 0, 0);
+		snprintf(from, sizeof(from), "%s/%s/c/precious", folder.path, places[i]);
+		unlink(from);
+		snprintf(aside, sizeof(aside), "%s/precious", to);
+		assert_int_equal(symlink(aside, from), 0);
+		assert_refused(&folder);
+		folder_close(&folder);
+	}
+	assert_int_equal(fstatat(outside.fd, "vfs/c/precious", &after, 0), 0);
+	assert_int_equal(after.st_size, 0);
+	assert_int_equal(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
+	folder_close(&outside);
+}
+
+static void a_pipe_does_not_hold_us(void **state)
+{
+	struct folder folder;
+	char path[512];
+
+	(void)state;
+	folder_open(&folder);
+	put(&folder, "vfsMeta", "a", "", 0, 0);
+	path_of(&folder, "vfs", "a", path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_refused(&folder);
+	folder_close(&folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +224,8 @@ int main(void)
 		cmocka_unit_test(what_was_never_fetched_is_left_to_s3),
 		cmocka_unit_test(a_few_zeros_are_content),
 		cmocka_unit_test(whole_notes_and_gone_files_are_left_alone),
+		cmocka_unit_test(a_link_leads_nowhere),
+		cmocka_unit_test(a_pipe_does_not_hold_us),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

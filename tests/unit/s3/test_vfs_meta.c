@@ -68,11 +68,70 @@ static void a_note_that_is_not_understood_is_dirty(void **state)
 	folder_close(&folder);
 }
 
+static void assert_unknown(const char *base)
+{
+	uint64_t files, bytes;
+	struct err e = { 0 };
+
+	assert_int_equal(vfs_meta_dirty(base, &files, &bytes, &e), -1);
+}
+
+/* A cache whose notes were put elsewhere would count as drained, and be destroyed. */
+static void what_rclone_does_not_make_is_not_nothing(void **state)
+{
+	static const char *const links[] = { "vfsMeta", "vfsMeta/c", "vfsMeta/c/one" };
+	struct folder folder;
+	char path[128], aside[128];
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		folder_open(&folder);
+		write_note(folder.path, "one", "{\"Size\":5,\"Dirty\":false}");
+		assert_dirty(folder.path, 0, 0);
+		snprintf(path, sizeof(path), "%s/%s", folder.path, links[i]);
+		snprintf(aside, sizeof(aside), "%s/aside", folder.path);
+		assert_int_equal(rename(path, aside), 0);
+		assert_int_equal(symlink("aside", path), 0);
+		assert_unknown(folder.path);
+		folder_close(&folder);
+	}
+	folder_open(&folder);
+	write_note(folder.path, "one", "{\"Size\":5,\"Dirty\":false}");
+	snprintf(path, sizeof(path), "%s/vfsMeta/pipe", folder.path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_unknown(folder.path);
+	assert_int_equal(unlink(path), 0);
+	assert_dirty(folder.path, 0, 0);
+	folder_close(&folder);
+	assert_unknown(folder.path); /* no cache is not an empty one */
+}
+
+static void notes_are_found_at_any_depth(void **state)
+{
+	struct folder folder;
+	char name[256] = "", path[512];
+
+	(void)state;
+	folder_open(&folder);
+	write_note(folder.path, "top", "{\"Size\":1,\"Dirty\":true}");
+	for (int depth = 0; depth < 40; depth++) {
+		snprintf(name + strlen(name), sizeof(name) - strlen(name), "d%d/", depth);
+		snprintf(path, sizeof(path), "%s/vfsMeta/c/%s", folder.path, name);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	snprintf(name + strlen(name), sizeof(name) - strlen(name), "deep");
+	write_note(folder.path, name, "{\"Size\":2,\"Dirty\":true}");
+	assert_dirty(folder.path, 2, 3);
+	folder_close(&folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dirty_files_are_counted_and_clean_ones_not),
 		cmocka_unit_test(a_note_that_is_not_understood_is_dirty),
+		cmocka_unit_test(what_rclone_does_not_make_is_not_nothing),
+		cmocka_unit_test(notes_are_found_at_any_depth),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
