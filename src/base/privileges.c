@@ -35,13 +35,22 @@ void privileges_drop(void)
 	drop_own();
 }
 
-bool privileges_may_become(void)
+static bool have_all(uint32_t need)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3] = { 0 };
-	uint32_t need = 1u << CAP_CHOWN | 1u << CAP_SETUID | 1u << CAP_SETGID;
 
 	return syscall(SYS_capget, &header, have) == 0 && (have[0].effective & need) == need;
+}
+
+bool privileges_may_become(void)
+{
+	return have_all(1u << CAP_CHOWN | 1u << CAP_SETUID | 1u << CAP_SETGID);
+}
+
+bool privileges_may_start_as(void)
+{
+	return have_all(1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL);
 }
 
 /* Groups first: who is no longer root may not change them. */

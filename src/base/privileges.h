@@ -16,6 +16,9 @@ void privileges_drop(void);
 /* Whether this process may change its user, its groups, and the owner of files. */
 bool privileges_may_become(void);
 
+/* Whether it may start a program as another user, and end it when its time is over. */
+bool privileges_may_start_as(void);
+
 /*
  * As privileges_drop(), and becomes user and group `id`, without further groups: what root owns it
  * cannot use any more, except what it holds open. 0 or -errno; -EPERM for who may not change its

@@ -17,6 +17,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/privileges.h"
+#include "base/syscalls.h"
 
 enum { GRACE_MS = 3000 }; /* for a killed child to be gone */
 
@@ -38,14 +40,42 @@ struct child {
 	const char *path;
 	const char *const *argv, *const *environment;
 	int input, output, errors, kept;
+	int program; /* the same as path, opened; -1: only by its path */
+	uid_t user;  /* 0: as we are */
 	pid_t parent;
 };
+
+static void confine(const struct child *child)
+{
+	if (!privileges_may_start_as())
+		privileges_drop();
+	else if (privileges_become(child->user) < 0)
+		_exit(127);
+	/* A kernel that has no such filter has the rest; the mounter's log says so. */
+	if (syscalls_forbid() < 0)
+		return;
+}
+
+/* That user may not reach what lies in a folder of root's: then it is executed by descriptor. */
+static NORETURN void execute(const struct child *child)
+{
+	char *const *argv = (char *const *)child->argv;
+	char *const *environment = (char *const *)child->environment;
+
+	execve(child->path, argv, environment);
+	if (errno == EACCES && child->program >= 0)
+		execveat(child->program, "", argv, environment, AT_EMPTY_PATH);
+	_exit(127);
+}
 
 static NORETURN void become(const struct child *child)
 {
 	sigset_t none;
 	int input = child->input >= 0 ? child->input : open("/dev/null", O_RDONLY | O_CLOEXEC);
 
+	/* First, because the kernel forgets the signal when the user changes. */
+	if (child->user)
+		confine(child);
 	/* The parent may have died before the request took effect. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != child->parent)
@@ -58,8 +88,7 @@ static NORETURN void become(const struct child *child)
 	dup2(child->errors, STDERR_FILENO);
 	if (child->kept >= 0)
 		fcntl(child->kept, F_SETFD, 0);
-	execve(child->path, (char *const *)child->argv, (char *const *)child->environment);
-	_exit(127);
+	execute(child);
 }
 
 /* What a child writes into one pipe: its first or its last part. */
@@ -224,7 +253,8 @@ int proc_run(const char *const argv[], int64_t timeout_ms, struct proc_result *r
 			       .input = -1,
 			       .output = ends[1],
 			       .errors = ends[1],
-			       .kept = -1 };
+			       .kept = -1,
+			       .program = -1 };
 	int rc = run(&child, &ends[1], &sink, 1, timeout_ms, &ret_result->exit_code, e);
 	tidy(&sink);
 	return rc;
@@ -236,6 +266,7 @@ int proc_ask(const struct proc_question *question, struct proc_answer *ret_answe
 	auto_proc_answer struct proc_answer answer = { .text = xcalloc(1, question->answer_limit +
 										  1) };
 	auto_close int out_read = -1, err_read = -1;
+	auto_close int program = open(path, O_PATH | O_CLOEXEC);
 	int out[2], errors[2];
 
 	if (access(path, X_OK) < 0)
@@ -258,7 +289,9 @@ int proc_ask(const struct proc_question *question, struct proc_answer *ret_answe
 			       .input = question->input_fd,
 			       .output = out[1],
 			       .errors = errors[1],
-			       .kept = question->kept_fd };
+			       .kept = question->kept_fd,
+			       .program = program,
+			       .user = question->user };
 	struct sink sinks[] = {
 		{ out_read, answer.text, 0, question->answer_limit, true, false },
 		{ err_read, answer.errors, 0, sizeof(answer.errors) - 1, false, false },

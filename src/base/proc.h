@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
@@ -34,6 +35,11 @@ struct proc_question {
 	int kept_fd;	     /* stays open under its number, as /dev/fd/N; -1: none */
 	size_t answer_limit; /* bytes of stdout that are kept: the first ones */
 	int64_t timeout_ms;
+	/*
+	 * Not 0: without capabilities, without a way to get any, behind base/syscalls.h, and as
+	 * this user and group, if we may start programs as another user at all.
+	 */
+	uid_t user;
 };
 
 struct proc_answer {

@@ -12,6 +12,7 @@
 #include "base/owner.h"
 #include "base/privileges.h"
 #include "base/syscalls.h"
+#include "s3/rclone_user.h"
 
 /*
  * A folder that is given already was given with all that is in it, and what its new owner put there
@@ -23,7 +24,7 @@ static int give_folder(int folder_fd, const char *folder, struct err *e)
 
 	if (fstat(folder_fd, &st) < 0)
 		return err_sys(e, errno, "cannot look at the folder '%s'", folder);
-	return st.st_uid == MOUNTER_USER ? 0 : owner_give(folder, MOUNTER_USER, e);
+	return st.st_uid == RCLONE_USER ? 0 : owner_give(folder, RCLONE_USER, e);
 }
 
 static int become_user(int folder_fd, const char *folder, struct err *e)
@@ -37,8 +38,8 @@ static int become_user(int folder_fd, const char *folder, struct err *e)
 	}
 	if (give_folder(folder_fd, folder, e) < 0)
 		return -1;
-	int rc = privileges_become(MOUNTER_USER);
-	return rc < 0 ? err_sys(e, -rc, "cannot become user %d", MOUNTER_USER) : 0;
+	int rc = privileges_become(RCLONE_USER);
+	return rc < 0 ? err_sys(e, -rc, "cannot become user %d", RCLONE_USER) : 0;
 }
 
 int confine(int run_fd, const char *folder, const char *name, struct err *e)

@@ -4,11 +4,8 @@
 
 #include "base/err.h"
 
-/* Nobody's: below the ranges of user namespaces (65536) and of systemd (61184), above packages. */
-#define MOUNTER_USER 47710
-
 /*
- * Gives the folder of all rclones (`name` in run_fd, "{run_dir}/mounter") to MOUNTER_USER and
+ * Gives the folder of all rclones (`name` in run_fd, "{run_dir}/mounter") to RCLONE_USER and
  * becomes that user, without capabilities, without a way to get any, and without the system calls
  * that nothing here needs (base/syscalls.h); what is started later inherits all of it. The folder
  * is the working directory then. A mounter that may not change its user (CHOWN, SETUID and SETGID

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "s3/rclone_environment.h"
 #include "s3/rclone_error.h"
+#include "s3/rclone_user.h"
 
 enum { WORDS_MAX = 32 };
 
@@ -69,6 +70,7 @@ int rclone_ask(const struct rclone_tool *tool, const char *const words[], const 
 		.kept_fd = tool->config_fd,
 		.answer_limit = answer_limit,
 		.timeout_ms = timeout_ms,
+		.user = RCLONE_USER,
 	};
 	int rc = proc_ask(&question, ret_answer, e);
 	rclone_environment_free(environment);

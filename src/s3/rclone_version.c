@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/proc.h"
 #include "s3/rclone_environment.h"
+#include "s3/rclone_user.h"
 
 #define NOTE "rclone.checked"
 
@@ -60,9 +61,15 @@ static int ask(const char *program, struct err *e)
 	char *environment[RCLONE_ENVIRONMENT_MAX];
 
 	rclone_environment_fill(environment, NULL, 0);
-	const struct proc_question question = { argv,	    (const char *const *)environment,
-						-1,	    -1,
-						ANSWER_MAX, ANSWER_MS };
+	const struct proc_question question = {
+		.argv = argv,
+		.environment = (const char *const *)environment,
+		.input_fd = -1,
+		.kept_fd = -1,
+		.answer_limit = ANSWER_MAX,
+		.timeout_ms = ANSWER_MS,
+		.user = RCLONE_USER,
+	};
 	int rc = proc_ask(&question, &answer, e);
 	rclone_environment_free(environment);
 	return rc < 0 ? -1 : rclone_version_check(answer.text, e);

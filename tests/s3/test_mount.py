@@ -1,5 +1,6 @@
 """Staging on this machine's kernel: without a cache (rclone-vfs-cache-mode: off) it needs no
 device-mapper. The cache, and all that it keeps, is tested in tests/vm/cases/test_s3.py."""
+import concurrent.futures
 import glob
 import os
 import signal
@@ -13,7 +14,7 @@ from test_controller import create, delete
 
 import csi_pb2 as csi
 
-MOUNTER_USER = 47710  # src/mounter/confine.h
+RCLONE_USER = 47710  # src/s3/rclone_user.h
 TEXT = "the quick brown fox is a secret"
 
 
@@ -134,6 +135,12 @@ def test_missing_secrets_are_named(driver, server, volume, refused):
         assert PASSPHRASE not in answer.sentence
 
 
+def release(driver, node):
+    kernel.run(os.path.join(os.environ["LCW_BUILD"], "lcw"), "volume", "release", "pvc-1",
+               f"--node={node}", "--accept-loss", f"--state-dir={driver.base}/state",
+               f"--run-dir={driver.base}/run", f"--node-id={driver.node}")
+
+
 def test_another_node_is_fenced_and_readers_are_not(driver, server, volume, refused, base):
     driver.stage(volume, secrets=server.secrets())
     other = Driver(f"{base}/other", driver.binary, node="node-b", options=driver.options).start()
@@ -149,15 +156,24 @@ def test_another_node_is_fenced_and_readers_are_not(driver, server, volume, refu
         other.stage(volume, secrets=server.secrets())
         with refused("FAILED_PRECONDITION", "node-b"):
             driver.stage(volume, secrets=server.secrets())
-        kernel.run(os.path.join(os.environ["LCW_BUILD"], "lcw"), "volume", "release", "pvc-1",
-                   "--node=node-b", "--accept-loss", f"--state-dir={driver.base}/state",
-                   f"--run-dir={driver.base}/run", "--node-id=node-a")
+        release(driver, "node-b")
         driver.stage(volume, secrets=server.secrets())
         assert "given up by an administrator" in driver.read_log()
         driver.unstage("pvc-1")
         other.unstage("pvc-1")
     finally:
         other.stop()
+
+
+def test_what_is_in_use_is_not_given_up(driver, server, volume):
+    driver.stage(volume, secrets=server.secrets())
+    write(f"{driver.staging('pvc-1')}/a", TEXT)
+    with pytest.raises(AssertionError, match="is mounted at"):
+        release(driver, "node-a")
+    write(f"{driver.staging('pvc-1')}/b", TEXT)
+    driver.unstage("pvc-1")
+    assert Cli(server, "volumes/pvc-1/files", "pvc-1").names() == [
+        ".lukscryptwalker/volume", "a", "b"]
 
 
 def test_of_volumes_that_share_a_prefix_one_can_be_written(driver, server, refused):
@@ -249,6 +265,34 @@ def test_external_access_reads_the_volume(driver, server, volume, base):
     assert out.split()[-1] == "a" or "31 a" in out
 
 
+@pytest.fixture
+def misleading(monkeypatch):
+    """Variables that rclone would believe more than its configuration."""
+    for name, value in (("AWS_CA_BUNDLE", "/nonexistent"), ("RCLONE_READ_ONLY", "true"),
+                        ("RCLONE_S3_ENDPOINT", "http://127.0.0.1:1"), ("GOMEMLIMIT", "1KiB"),
+                        ("NO_PROXY", "127.0.0.1")):
+        monkeypatch.setenv(name, value)
+
+
+def test_rclone_has_the_class_s_parameters_and_nobody_s_environment(misleading, driver, server):
+    wanted = {"rclone-vfs-cache-mode": "off", "rclone-vfs-cache-max-age": "2h",
+              "rclone-vfs-cache-poll-interval": "20s", "rclone-vfs-write-back": "9s",
+              "rclone-dir-cache-time": "7m", "rclone-attr-timeout": "3s",
+              "rclone-vfs-read-chunk-streams": "4"}
+    volume = create(driver, "pvc-1", server.parameters(**wanted), server.secrets())
+    driver.stage(volume, secrets=server.secrets())
+    write(f"{driver.staging('pvc-1')}/a", TEXT)
+    process, = rclones(driver)
+    words = kernel.words_of(process)
+    assert [f"--{key.removeprefix('rclone-')}={value}" for key, value in wanted.items()
+            if f"--{key.removeprefix('rclone-')}={value}" not in words] == []
+    with open(f"/proc/{process}/environ", encoding="ascii") as text:
+        found = dict(one.split("=", 1) for one in text.read().split("\0") if one)
+    assert set(found) == {"HOME", "PATH", "GOMEMLIMIT", "NOTIFY_SOCKET", "NO_PROXY"}
+    driver.unstage("pvc-1")
+    assert Cli(server, "volumes/pvc-1/files", "pvc-1").read("a") == TEXT
+
+
 @pytest.mark.parametrize("limit, expected", [(None, 256 << 20), ("96Mi", 96 << 20)])
 def test_the_memory_limit_of_the_class(driver, server, limit, expected):
     volume = create(driver, "pvc-1", server.parameters(
@@ -259,23 +303,54 @@ def test_the_memory_limit_of_the_class(driver, server, limit, expected):
     driver.unstage("pvc-1")
 
 
+def assert_no_rights(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as text:
+        status = dict(line.rstrip("\n").split(":\t", 1) for line in text if ":\t" in line)
+    rights = {name: int(status[name], 16) for name in status if name.startswith("Cap")}
+    assert len(rights) == 5 and not any(rights.values()), (pid, rights)
+    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+    assert set(status["Uid"].split() + status["Gid"].split()) == {str(RCLONE_USER)}
+    assert status["Groups"].strip() == ""
+
+
 def test_mounter_and_rclone_have_no_rights(driver, server, volume):
     driver.stage(volume, secrets=server.secrets())
     pids = [*processes(driver, "mounter"), *rclones(driver)]
     assert len(pids) == 2
     for pid in pids:
-        with open(f"/proc/{pid}/status", encoding="ascii") as text:
-            status = dict(line.rstrip("\n").split(":\t", 1) for line in text if ":\t" in line)
-        rights = {name: int(status[name], 16) for name in status if name.startswith("Cap")}
-        assert len(rights) == 5 and not any(rights.values()), (pid, rights)
-        assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
-        assert set(status["Uid"].split() + status["Gid"].split()) == {str(MOUNTER_USER)}
-        assert status["Groups"].strip() == ""
+        assert_no_rights(pid)
     folder = driver.staging("pvc-1")
     write(f"{folder}/a", TEXT)
     os.mkdir(f"{folder}/b")
     assert {(os.stat(f"{folder}/{name}").st_uid, os.stat(f"{folder}/{name}").st_gid)
             for name in (".", "a", "b")} == {(0, 0)}
+    driver.unstage("pvc-1")
+
+
+def asking_rclones(driver):
+    """Those that ask one question, and run by now: {pid: the worker of the driver that started it}."""
+    return {one: worker for worker in kernel.children(driver.process.pid)
+            for one in kernel.children(worker) if "--retries=1" in kernel.words_of(one)}
+
+
+@pytest.mark.parametrize("call", ["create", "stage", "delete"])
+def test_an_rclone_that_asks_has_no_rights_and_dies_with_its_worker(driver, server, volume, call):
+    """Probe, key check and purge; caught while the server does not answer."""
+    driver.stage(volume, secrets=server.secrets())
+    driver.unstage("pvc-1")
+    calls = {"create": lambda: create(driver, "pvc-2", server.parameters(), server.secrets()),
+             "stage": lambda: driver.stage(volume, secrets=server.secrets()),
+             "delete": lambda: delete(driver, "pvc-1", server.secrets())}
+    server.pause()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        answer = pool.submit(calls[call])
+        (victim, worker), = until("an rclone asks", lambda: asking_rclones(driver)).items()
+        assert_no_rights(victim)
+        os.kill(worker, signal.SIGKILL)
+        until("it is gone too", lambda: not os.path.exists(f"/proc/{victim}"))
+        assert isinstance(answer.exception(timeout=30), grpc.RpcError)
+        server.go_on()
+        pool.submit(calls[call]).result(timeout=60)
     driver.unstage("pvc-1")
 
 
@@ -285,7 +360,7 @@ def test_the_mounter_takes_over_what_was_root_s(driver, server, volume):
     driver.unstage("pvc-1")
     until("the mounter ended", lambda: processes(driver, "mounter") == [])
     folder = f"{driver.base}/run/mounter"
-    assert os.stat(folder).st_uid == MOUNTER_USER
+    assert os.stat(folder).st_uid == RCLONE_USER
     kernel.run("chown", "-R", "0:0", folder)
     assert {os.stat(path).st_mode & 0o777 for path in (folder, *glob.glob(f"{folder}/*/"))} == {0o700}
     driver.stage(volume, secrets=server.secrets())
@@ -333,10 +408,11 @@ def test_an_old_rclone_is_refused(server, base, refused):
     old = f"{base}/rclone"
     write(old, f"#!/bin/sh\n[ \"$1\" != version ] || exec echo rclone v1.60.1-DEV\n"
                f"exec {os.environ['LCW_RCLONE']} \"$@\"\n")
-    os.chmod(old, 0o755)
+    for path in (old, base):  # it is asked by a user of its own
+        os.chmod(path, 0o755)
     one = Driver(f"{base}/driver", os.path.join(os.environ["LCW_BUILD"], "lukscryptwalker-csi"),
                  options=[f"--rclone={old}"]).start()
-    volume = create(one, "pvc-1", server.parameters(rclone_vfs_cache_mode="off"), server.secrets())
+    volume = create(one, "pvc-1", server.parameters(rclone_vfs_cache_mode="off"))
     with refused("FAILED_PRECONDITION", "1.60.1", "1.69.2"):
         one.stage(volume, secrets=server.secrets())
     assert one.stop() == 0

@@ -1,7 +1,9 @@
 """What the kernel says: mounts, mappings, loop devices. Nothing here asks the driver."""
+import ctypes
 import glob
 import json
 import os
+import platform
 import re
 import subprocess
 
@@ -63,14 +65,31 @@ def status(pid, key):
     raise KeyError(key)
 
 
+def words_of(pid):
+    """The command line of a process; one that is gone has none."""
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as text:
+            return text.read().split("\0")
+    except OSError:
+        return []
+
+
+def forget_key(name):
+    """Takes a key out of the kernel's keyring of root, as a reboot does."""
+    search, invalidate, user_keyring = 10, 21, -4
+    number = {"x86_64": 250, "aarch64": 219}[platform.machine()]
+    call = ctypes.CDLL(None).syscall
+    key = call(number, search, user_keyring, b"user", name.encode(), 0)
+    assert key > 0 and call(number, invalidate, key) == 0, name
+
+
 def serving(word, folder):
     """Processes with this word on their command line that serve what is below this folder: they name
     it there, or work in it (an rclone of the driver is handed its folders opened)."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as text:
-                words = text.read().split("\0")
+            words = words_of(pid)
             if word in words and any(folder in one for one in [*words, os.readlink(f"/proc/{pid}/cwd")]):
                 found.append(int(pid))
         except OSError:
