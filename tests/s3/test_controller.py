@@ -159,6 +159,18 @@ def test_the_example_classes_make_volumes(driver, name):
     assert ("force_path_style=true" in commands) == ("s3-force-path-style" in parameters)
 
 
+def test_a_grown_volume_shows_it_after_the_next_stage(driver, server):
+    volume = create(driver, "pvc-1", server.parameters(rclone_vfs_cache_mode="off"), server.secrets())
+    driver.stage(volume, secrets=server.secrets())
+    for size in (2 << 30, 1 << 30):  # it never shrinks
+        answer = driver.expand("pvc-1", size)
+        assert (answer.capacity_bytes, answer.node_expansion_required) == (2 << 30, False)
+    driver.unstage("pvc-1")
+    driver.stage(volume, secrets=server.secrets())
+    assert driver.stats("pvc-1", driver.staging("pvc-1")).usage[0].total == 2 << 30
+    driver.unstage("pvc-1")
+
+
 def test_kinds_that_s3_cannot_be(driver, server, refused):
     with refused("INVALID_ARGUMENT", "raw block"):
         create(driver, "pvc-1", server.parameters(), capability=block_capability())
