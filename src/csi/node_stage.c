@@ -8,6 +8,7 @@
 #include "csi/s3.h"
 #include "csi/local.h"
 #include "rpc/call.h"
+#include "volume/context.h"
 
 typedef Csi__V1__NodeStageVolumeRequest Request;
 
@@ -34,7 +35,7 @@ static int find_params(const Request *request, const struct csi_service *service
 	return request_pairs((void *const *)request->volume_context, request->n_volume_context,
 			     &pairs, &count, e) < 0
 		       ? -1
-		       : params_parse(pairs, count, &stage->params, e);
+		       : context_parse(pairs, count, request->volume_id, &stage->params, e);
 }
 
 static int check_node(const Request *request, const struct csi_service *service,

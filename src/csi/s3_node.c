@@ -9,6 +9,7 @@
 #include "csi/s3.h"
 #include "csi/size.h"
 #include "store/store_kube.h"
+#include "volume/context.h"
 
 /* A node whose store does not know the volume cannot know its size either. */
 #define UNKNOWN_BYTES (1ull << 50)
@@ -24,7 +25,7 @@ static int record_of_context(const StageRequest *request, struct volume_record *
 
 	if (request_pairs((void *const *)request->volume_context, request->n_volume_context, &pairs,
 			  &count, e) < 0 ||
-	    params_parse(pairs, count, &ret_record->params, e) < 0)
+	    context_parse(pairs, count, request->volume_id, &ret_record->params, e) < 0)
 		return -1;
 	strncpy(ret_record->id, request->volume_id, sizeof(ret_record->id) - 1);
 	strncpy(ret_record->name, request->volume_id, sizeof(ret_record->name) - 1);

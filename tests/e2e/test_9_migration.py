@@ -37,7 +37,7 @@ class OldVolume:
 
     def objects(self, secret="luks-secret"):
         """PersistentVolume and claim, bound as the provisioner left them: no node affinity."""
-        attributes = {"local-path": FOLDER, "passphraseKey": "passphrase",
+        attributes = {"local-path": FOLDER, "passphraseKey": "passphrase", "capacity": str(256 << 20),
                       "storage.kubernetes.io/csiProvisionerIdentity": "1700000000000-1-lukscryptwalker.csi.k8s.io"}
         self.terminal.apply({
             "apiVersion": "v1", "kind": "PersistentVolume",

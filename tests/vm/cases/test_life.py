@@ -149,11 +149,11 @@ def make_go_volume(driver, name, fs="ext4"):
 
 
 class Foreign:
-    """What kubelet hands over for a volume of the Go driver: the class's parameters."""
+    """What kubelet hands over for a volume of the Go driver: the class's parameters, and its size beside them."""
 
     def __init__(self, driver, name):
         self.volume_id = name
-        self.volume_context = {"local-path": driver.data, **FAST}
+        self.volume_context = {"local-path": driver.data, "capacity": str(64 << 20), **FAST}
 
 
 def test_volumes_of_the_go_driver_are_adopted(driver, refused, unchanged):
