@@ -9,6 +9,8 @@
 #include "kube/event.h"
 #include "volume/luksvolume.h"
 
+#define PERSISTENT_VOLUMES "/api/v1/persistentvolumes"
+
 static const char *text_of(const json_t *object, const char *part, const char *key)
 {
 	return json_string_value(json_object_get(json_object_get(object, part), key));
@@ -23,6 +25,67 @@ static void send(const struct csi_service *service, const struct kube_event *eve
 			 KV("name", event->name), KV("error", e.msg));
 }
 
+/*
+ * The PersistentVolume of the volume; it is asked for by its name, and only believed when it says
+ * so, too. NULL: there is none (yet), or it is not shown to us.
+ */
+static json_t *find_pv(const struct csi_service *service, const json_t *object)
+{
+	const char *name = text_of(object, "spec", "volumeName");
+	const char *id = text_of(object, "spec", "volumeID");
+	json_t *pv = NULL;
+	struct err e = { 0 };
+
+	auto_free char *path = kube_path(PERSISTENT_VOLUMES, name && *name ? name : id, NULL, NULL);
+	if (kube_get(service->kube, path, &pv, &e) < 0) {
+		if (e.code != ERR_NOT_FOUND)
+			log_warn("cannot look at the PersistentVolume of a volume",
+				 KV("volume", id), KV("error", e.msg));
+		return NULL;
+	}
+	const json_t *csi = json_object_get(json_object_get(pv, "spec"), "csi");
+	const char *driver = json_string_value(json_object_get(csi, "driver"));
+	const char *handle = json_string_value(json_object_get(csi, "volumeHandle"));
+	if (driver && handle && strcmp(driver, DRIVER_NAME) == 0 && strcmp(handle, id) == 0)
+		return pv;
+	json_decref(pv);
+	return NULL;
+}
+
+static void tell_pv(const struct csi_service *service, const json_t *pv, struct kube_event event)
+{
+	event.api_version = "v1";
+	event.kind = "PersistentVolume";
+	event.name = text_of(pv, "metadata", "name");
+	event.uid = text_of(pv, "metadata", "uid");
+	send(service, &event);
+}
+
+static void tell_claim(const struct csi_service *service, const char *name_space, const char *name,
+		       const char *uid, struct kube_event event)
+{
+	event.api_version = "v1";
+	event.kind = "PersistentVolumeClaim";
+	event.name_space = name_space;
+	event.name = name;
+	event.uid = uid;
+	send(service, &event);
+}
+
+/* The claim that has the volume now, which need not be the one that it was made for. */
+static void tell_bound_claim(const struct csi_service *service, const json_t *pv,
+			     const struct kube_event *event)
+{
+	const char *phase = text_of(pv, "status", "phase");
+	const json_t *claim = json_object_get(json_object_get(pv, "spec"), "claimRef");
+	const char *name_space = json_string_value(json_object_get(claim, "namespace"));
+	const char *name = json_string_value(json_object_get(claim, "name"));
+
+	if (phase && strcmp(phase, "Bound") == 0 && name_space && name)
+		tell_claim(service, name_space, name,
+			   json_string_value(json_object_get(claim, "uid")), *event);
+}
+
 /* external-provisioner names a volume "pvc-" and the uid of its claim. */
 static const char *claim_uid(const json_t *object)
 {
@@ -31,8 +94,8 @@ static const char *claim_uid(const json_t *object)
 	return name && strlen(name) == 40 && strncmp(name, "pvc-", 4) == 0 ? name + 4 : NULL;
 }
 
-static void tell_claim(const struct csi_service *service, const json_t *object,
-		       struct kube_event event)
+static void tell_first_claim(const struct csi_service *service, const json_t *object,
+			     const struct kube_event *event)
 {
 	const char *claim = text_of(object, "spec", "claim");
 	const char *slash = claim ? strchr(claim, '/') : NULL;
@@ -40,12 +103,21 @@ static void tell_claim(const struct csi_service *service, const json_t *object,
 	if (!slash)
 		return;
 	auto_free char *name_space = xasprintf("%.*s", (int)(slash - claim), claim);
-	event.api_version = "v1";
-	event.kind = "PersistentVolumeClaim";
-	event.name_space = name_space;
-	event.name = slash + 1;
-	event.uid = claim_uid(object);
-	send(service, &event);
+	tell_claim(service, name_space, slash + 1, claim_uid(object), *event);
+}
+
+static void tell_people(const struct csi_service *service, const json_t *object,
+			const struct kube_event *event)
+{
+	auto_json json_t *pv = find_pv(service, object);
+
+	if (pv) {
+		tell_pv(service, pv, *event);
+		tell_bound_claim(service, pv, event);
+	} else {
+		tell_first_claim(service, object, event);
+	}
+	send(service, event);
 }
 
 static bool is_well(const char *word)
@@ -74,6 +146,5 @@ void health_tell(const struct csi_service *service, const json_t *object, const 
 		.host = service->node.id,
 	};
 
-	tell_claim(service, object, event);
-	send(service, &event);
+	tell_people(service, object, &event);
 }

@@ -7,8 +7,8 @@
 
 /*
  * `object` is the LUKSVolume as it was, `patch` what was written to it. A turn of the condition
- * Healthy becomes an Event at the claim and one at the LUKSVolume. That it cannot be told is
- * logged, and no error.
+ * Healthy becomes an Event at the PersistentVolume, one at the claim that has it, and one at the
+ * LUKSVolume. That it cannot be told is logged, and no error.
  */
 void health_tell(const struct csi_service *service, const json_t *object, const json_t *patch);
 

@@ -17,6 +17,7 @@ struct kube_event {
 	const char *component, *host; /* who says it, and where */
 };
 
+/* What was said of the object before, in the same words, is counted at the event that is there. */
 int kube_event_send(struct kube_client *client, const struct kube_event *event,
 		    struct err *e) MUST_CHECK;
 

@@ -52,6 +52,9 @@ def test_the_rights_of_the_chart_are_enough(kinds, rights, folder):
         kinds.kubectl("delete", "luksvolume", "pvc-1")
         node.restart()
         until("it is there again", lambda: (look(kinds, "luksvolume", "pvc-1") or {}).get("status", {}).get("phase") == "Ready", 30)
+        kinds.apply(json.dumps({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pvc-1"}, "spec": {
+            "capacity": {"storage": "64Mi"}, "accessModes": ["ReadWriteOnce"], "persistentVolumeReclaimPolicy": "Retain",
+            "csi": {"driver": "lukscryptwalker.csi.k8s.io", "volumeHandle": "pvc-1"}}}))
         # Its node falls silent, and speaks again.
         node.kill()
         fall_silent(kinds, "a")
@@ -59,7 +62,9 @@ def test_the_rights_of_the_chart_are_enough(kinds, rights, folder):
         until("the controller says so", lambda: healthy(kinds, "pvc-1") == "Unknown", 30)
         node.start()
         until("the node says otherwise", lambda: healthy(kinds, "pvc-1") == "True", 30)
-        assert {one["reason"] for one in kinds.get("events")["items"]} >= {"VolumeUnhealthy", "VolumeHealthy"}
+        until("both told it at the PersistentVolume", lambda: {one["reason"] for one in kinds.get(
+            "events", "--field-selector=involvedObject.kind=PersistentVolume")["items"]} == {"VolumeUnhealthy", "VolumeHealthy"}, 20)
+        kinds.kubectl("delete", "pv", "pvc-1")
         controller.delete("pvc-1")
         assert objects(kinds, "luksvolumes") == [] and os.listdir(f"{node.base}/host/data") == []
         for one in (controller, node):
@@ -75,6 +80,28 @@ def test_a_node_may_not_speak_for_another(kinds, rights, folder):
         until("it is refused", lambda: "may not write the LUKSNode of b" in node.read_log(), 30)
         assert look(kinds, "luksnode", "b") is None
         assert node.stop() == 0
+
+
+def test_a_node_writes_no_event_but_its_own(kinds, rights):
+    config = rights("node", "--bound-object-kind=Node", "--bound-object-name=a")
+
+    def send(host, component="lukscryptwalker.csi.k8s.io", name="one", verb="create"):
+        event = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": "default"}, "type": "Warning",
+                 "involvedObject": {"kind": "PersistentVolume", "name": "x"}, "reason": "R", "message": "m",
+                 "source": {"component": component, "host": host}}
+        words = ["create", "--validate=false", "-f", "-"] if verb == "create" else ["patch", "event", name, "--type=merge", "-p", json.dumps(event)]
+        done = subprocess.run([tool("kubectl"), f"--kubeconfig={config}", *words], input=json.dumps(event), capture_output=True, text=True, timeout=60)
+        return done.stdout + done.stderr
+
+    until("the policy is in force", lambda: "may write no event but its own" in send("b"), 60)
+    assert "may write no event but its own" in send("a", component="kubelet")
+    assert "created" in send("a")
+    assert "forbidden" in kinds.kubectl("--as=system:serviceaccount:kube-system:lukscryptwalker-csi-node", "get", "event", "one", check=False)
+    kinds.apply(json.dumps({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "others", "namespace": "default"}, "type": "Warning",
+                            "involvedObject": {"kind": "Pod", "name": "x", "namespace": "default"}, "reason": "R", "message": "m",
+                            "source": {"component": "kubelet", "host": "a"}}))
+    assert "may write no event but its own" in send("a", name="others", verb="patch")
+    kinds.kubectl("delete", "event", "one", "others")
 
 
 def test_what_goes_with_its_claim_is_not_deleted_by_hand(kinds, rights, start):

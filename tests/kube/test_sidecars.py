@@ -191,20 +191,69 @@ def test_a_reclaim_policy_of_retain_keeps_the_data(kinds, sidecars):
     kinds.kubectl("delete", "pv", name)
 
 
+def move_away(node):
+    os.rename(f"{node.base}/host/data", f"{node.base}/host/away")
+    node.restart()  # which looks at once
+
+
+def move_back(node):
+    os.rename(f"{node.base}/host/away", f"{node.base}/host/data")
+    node.restart()
+
+
+def told(kinds, reason, *words):
+    """Whether `kubectl describe` shows it, in the table of events."""
+    return any(reason in line and "lukscryptwalker" in line for line in kinds.kubectl("describe", *words).splitlines())
+
+
 def test_the_people_of_a_claim_are_told_what_is_wrong(kinds, sidecars):
     _, (node, _) = sidecars
     kinds.apply(json.dumps({**CLASS, "metadata": {"name": "late"}, "volumeBindingMode": "WaitForFirstConsumer"}))
     kinds.apply(json.dumps(claim_of("told", class_name="late")))
     choose(kinds, "told", "a")
     until("it is bound", lambda: bound(kinds, "told"), 60)
-    os.rename(f"{node.base}/host/data", f"{node.base}/host/away")
-    node.restart()  # which looks at once
-    until("kubectl describe says it", lambda: "VolumeUnhealthy" in kinds.kubectl("describe", "pvc", "told"), 30)
-    assert "is the disk of local-path mounted?" in kinds.kubectl("describe", "pvc", "told")
-    os.rename(f"{node.base}/host/away", f"{node.base}/host/data")
-    node.restart()
-    until("and that it is good again", lambda: "VolumeHealthy" in kinds.kubectl("describe", "pvc", "told"), 30)
+    name = bound(kinds, "told")["spec"]["volumeName"]
+    move_away(node)
+    for words in (("pvc", "told"), ("pv", name), ("luksvolume", name)):
+        until(f"{words[0]} says it", lambda w=words: told(kinds, "VolumeUnhealthy", *w), 30)
+        assert "is the disk of local-path mounted?" in kinds.kubectl("describe", *words)
+    move_back(node)
+    for words in (("pvc", "told"), ("pv", name), ("luksvolume", name)):
+        until(f"{words[0]} says that it is good again", lambda w=words: told(kinds, "VolumeHealthy", *w), 30)
+    # The same again is counted at the events that are there.
+    move_away(node)
+    mine = [f"--field-selector=involvedObject.name={one},reason=VolumeUnhealthy" for one in ("told", name)]
+    until("all were told again", lambda: [one["count"] for words in mine for one in kinds.get("events", words)["items"]] == [2, 2, 2], 30)
+    move_back(node)
     kinds.kubectl("delete", "pvc", "told", "--wait=false")
+    until("it goes", lambda: objects(kinds, "luksvolumes") == [], 60)
+
+
+def test_the_claim_that_has_a_volume_is_told_and_not_the_one_that_had_it(kinds, sidecars):
+    """A volume that was kept, without a claim and then with another one."""
+    _, nodes = sidecars
+    kinds.apply(json.dumps({**CLASS, "metadata": {"name": "kept"}, "reclaimPolicy": "Retain"}))
+    kinds.apply(json.dumps(claim_of("first", class_name="kept")))
+    until("it is bound", lambda: bound(kinds, "first"), 60)
+    name = bound(kinds, "first")["spec"]["volumeName"]
+    node = next(one for one in nodes if os.path.exists(one.image(name)))
+    kinds.kubectl("delete", "pvc", "first")
+    until("it is released", lambda: look(kinds, "pv", name)["status"]["phase"] == "Released", 60)
+    move_away(node)
+    until("its volume is told", lambda: told(kinds, "VolumeUnhealthy", "pv", name), 30)
+    move_back(node)
+    until("and that it is good again", lambda: told(kinds, "VolumeHealthy", "pv", name), 30)
+    assert kinds.get("events", "--field-selector=involvedObject.name=first,source=lukscryptwalker.csi.k8s.io")["items"] == []
+    kinds.kubectl("patch", "pv", name, "--type=merge", "-p", '{"spec": {"claimRef": null}}')
+    second = claim_of("second", class_name="kept")
+    second["spec"]["volumeName"] = name
+    kinds.apply(json.dumps(second))
+    until("the other claim has it", lambda: bound(kinds, "second"), 60)
+    move_away(node)
+    until("the other claim is told", lambda: told(kinds, "VolumeUnhealthy", "pvc", "second"), 30)
+    move_back(node)
+    kinds.kubectl("patch", "pv", name, "--type=merge", "-p", '{"spec": {"persistentVolumeReclaimPolicy": "Delete"}}')
+    kinds.kubectl("delete", "pvc", "second", "--wait=false")
     until("it goes", lambda: objects(kinds, "luksvolumes") == [], 60)
 
 

@@ -356,7 +356,7 @@ def test_a_silent_node_is_told(kinds, start):
     until("the node speaks for itself", lambda: healthy(kinds, "pvc-1") == "True", 20)
     assert [line.split()[1] for line in kinds.kubectl("get", "luksnodes").splitlines()] == ["READY", "True", "True"]
     until("all was told", lambda: len(kinds.get("events", "-n", "shop")["items"]) == 2, 10)
-    events = sorted(kinds.get("events", "-n", "shop")["items"], key=lambda one: one["metadata"]["name"])
+    events = sorted(kinds.get("events", "-n", "shop")["items"], key=lambda one: one["type"], reverse=True)
     assert [(one["type"], one["reason"]) for one in events] == [("Warning", "VolumeUnhealthy"), ("Normal", "VolumeHealthy")]
     assert "node 'a', which has it, says nothing any more" in events[0]["message"]
     assert events[0]["involvedObject"]["kind"] == "PersistentVolumeClaim" and events[0]["involvedObject"]["name"] == "web-0"
