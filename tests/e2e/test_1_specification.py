@@ -2,7 +2,7 @@
 import json
 
 import pytest
-from conftest import ROLES
+from conftest import ROLES, driver_ready, first_install
 from terminal import claim, objects, pod, pod_of, section
 
 NAMESPACE = "kube-system"
@@ -119,3 +119,28 @@ def test_what_the_driver_shows_of_itself(usage, terminal):
     assert usage in shown
     report, = terminal.get("luksnodes")["items"]
     assert report["metadata"]["name"] == "node1"
+
+
+def test_a_volume_in_use_outlives_an_uninstall_and_another_install(usage, terminal, repository):
+    """The pod goes on without the driver, and its next one has the data: same Secret, same objects."""
+    def secret():
+        found = terminal.get("-n", NAMESPACE, "secret", "luks-secret")
+        return found["metadata"]["uid"], found["data"]
+
+    def volume():
+        found = terminal.get("luksvolume", usage)
+        return found["metadata"]["uid"], found["spec"]
+
+    before = secret(), volume()
+    terminal.execute("test-pod", "echo before > /data/outlives; sync")
+    terminal.run("helm uninstall my-lukscryptwalker --namespace kube-system")
+    terminal.until("no driver is left", lambda: "lukscryptwalker" not in terminal.run("kubectl -n kube-system get pods -o name"))
+    terminal.execute("test-pod", "echo without >> /data/outlives; sync")
+    assert (secret(), volume()) == before
+    assert "BACK UP" not in terminal.run(first_install(repository)[1])
+    driver_ready(terminal)
+    assert (secret(), volume()) == before
+    terminal.delete("pod/test-pod")
+    terminal.apply(pod_of(section("Usage")[2]))
+    terminal.pod_ready("test-pod")
+    assert terminal.execute("test-pod", "cat /data/outlives") == "before\nwithout\n"
