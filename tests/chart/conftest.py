@@ -1,4 +1,5 @@
 """Fixtures of the chart's tests: helm as a function, what it renders as objects, one control plane."""
+import base64
 import json
 import os
 import pathlib
@@ -17,6 +18,7 @@ sys.path.insert(0, str(REPO / "tests/support"))
 from cluster import Cluster, tool  # noqa: E402
 
 CHART = REPO / "charts/lukscryptwalker-csi"
+NAMESPACE = "kube-system"
 SPECIFICATION = REPO / "tests/chart/specification.md"
 
 
@@ -70,6 +72,11 @@ def containers(objects):
                 yield one["metadata"]["name"], container
 
 
+def dump(objects):
+    """Not as YAML: Python and Go disagree about what `y` is."""
+    return "\n---\n".join(json.dumps(one) for one in objects)
+
+
 def specification_blocks(language="yaml"):
     """The examples of the specification, as they stand there."""
     text = SPECIFICATION.read_text(encoding="utf-8")
@@ -115,3 +122,31 @@ def cluster():
 def admin(cluster, folder):
     """helm on the cluster."""
     return Helm(folder, cluster.kubeconfig)
+
+
+@pytest.fixture
+def kinds(cluster):
+    """LUKSVolume and LUKSNode as the API server knows them."""
+    cluster.kubectl("apply", "-f", str(CHART / "crds"))
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/luksvolumes.lukscryptwalker.csi.k8s.io",
+                    "crd/luksnodes.lukscryptwalker.csi.k8s.io")
+
+
+@pytest.fixture
+def release(admin, cluster):
+    """helm install NAME; everything of it is gone afterwards."""
+    names = []
+
+    def install(name, values=None, *words, verb="install"):
+        names.append(name)
+        return admin.run(verb, name, CHART, "--namespace", NAMESPACE, "-f", "-", *words,
+                         given=json.dumps(values or {}))
+
+    yield install
+    for name in set(names):
+        admin.run("uninstall", name, "--namespace", NAMESPACE, "--ignore-not-found")
+    cluster.kubectl("-n", NAMESPACE, "delete", "secret", "luks-secret", "--ignore-not-found")
+
+
+def passphrase(cluster, name="luks-secret", key="passphrase"):
+    return base64.b64decode(cluster.get("-n", NAMESPACE, "secret", name)["data"][key]).decode()

@@ -1,23 +1,15 @@
 """The chart and deploy/ on a real control plane: what it takes, what stays, who may do what."""
-import base64
 import json
-import pathlib
 import re
 import textwrap
 
 import pytest
 import yaml
-from conftest import CHART, REPO, specification_blocks
+from conftest import CHART, NAMESPACE, REPO, dump, passphrase, specification_blocks
 from test_render import EXAMPLES, FULL, GO_VALUES
 
-NAMESPACE = "kube-system"
 # Kinds of the Prometheus operator; a cluster without it does not know them.
 FOREIGN = {"ServiceMonitor", "PrometheusRule"}
-
-
-def dump(objects):
-    """Not as YAML: Python and Go disagree about what `y` is."""
-    return "\n---\n".join(json.dumps(one) for one in objects)
 
 
 @pytest.fixture(scope="session")
@@ -25,26 +17,6 @@ def places(cluster):
     """The namespaces that the values of the tests name."""
     cluster.apply(dump([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
                         for name in ("storage", "team-a")]))
-
-
-@pytest.fixture
-def release(admin, cluster):
-    """helm install NAME; everything of it is gone afterwards."""
-    names = []
-
-    def install(name, values=None, *words, verb="install"):
-        names.append(name)
-        return admin.run(verb, name, CHART, "--namespace", NAMESPACE, "-f", "-", *words,
-                         given=json.dumps(values or {}))
-
-    yield install
-    for name in set(names):
-        admin.run("uninstall", name, "--namespace", NAMESPACE, "--ignore-not-found")
-    cluster.kubectl("-n", NAMESPACE, "delete", "secret", "luks-secret", "--ignore-not-found")
-
-
-def passphrase(cluster, name="luks-secret", key="passphrase"):
-    return base64.b64decode(cluster.get("-n", NAMESPACE, "secret", name)["data"][key]).decode()
 
 
 @pytest.mark.parametrize("values", [{}, FULL, GO_VALUES, *EXAMPLES])
@@ -168,17 +140,6 @@ def test_s3_keys_follow_the_values_and_survive(cluster, admin, release):
         cluster.kubectl("-n", NAMESPACE, "delete", "secret", "keys", "--ignore-not-found")
 
 
-def test_a_changed_class_says_what_to_do(cluster, release, admin):
-    """Kubernetes refuses it; docs/storageclass.md has the way, and this is it."""
-    release("one")
-    done = admin.run("upgrade", "one", CHART, "--namespace", NAMESPACE, "-f", "-", check=False,
-                     given=json.dumps({"storage": {"localPath": "/srv"}}))
-    assert "field is immutable" in done.stderr
-    cluster.kubectl("delete", "storageclass", "lukscryptwalker-local")
-    release("one", {"storage": {"localPath": "/srv"}}, verb="upgrade")
-    assert cluster.get("storageclass", "lukscryptwalker-local")["parameters"]["local-path"] == "/srv"
-
-
 def test_uninstall_leaves_nothing_but_the_secret(cluster, admin, release):
     release("gone", {**FULL, "metrics": {}, "rbac": {}, "secret": {}, "serviceAccount": {}, "s3StorageClasses": [],
                      "storageClasses": [{"name": "gone"}], "storage": {}})
@@ -216,7 +177,8 @@ def test_what_the_node_may_do(cluster, release):
         (f"luksnodes.{ours}", ()): {"create", "patch"},
         (f"luksvolumes/status.{ours}", ()): {"patch"},
         (f"luksnodes/status.{ours}", ()): {"patch"},
-        ("events", ()): {"create"},
+        ("events", ()): {"create", "patch"},
+        ("persistentvolumes", ()): {"get"},
         ("secrets", ("keys",)): {"get"},
     }
 
@@ -235,14 +197,6 @@ def test_what_the_controller_may_not_do(cluster, release):
         assert "*" not in verbs and "*" not in resource, resource
         assert not resource.startswith(("roles", "clusterroles", "serviceaccounts", "daemonsets", "deployments")), resource
         assert "deletecollection" not in verbs, resource
-
-
-@pytest.fixture
-def kinds(cluster):
-    """LUKSVolume and LUKSNode as the API server knows them."""
-    cluster.kubectl("apply", "-f", str(CHART / "crds"))
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/luksvolumes.lukscryptwalker.csi.k8s.io",
-                    "crd/luksnodes.lukscryptwalker.csi.k8s.io")
 
 
 def test_deploy_goes_and_volumes_stay(cluster, kinds):

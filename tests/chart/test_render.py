@@ -1,4 +1,5 @@
 """What the chart renders, without a cluster."""
+import hashlib
 import json
 import os
 import re
@@ -30,6 +31,19 @@ def test_the_version_is_the_projects():
     version = (REPO / "VERSION").read_text(encoding="utf-8").strip()
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     assert (chart["version"], chart["appVersion"]) == (version, version)
+
+
+# A definition that changes gets the next number: in its annotation, in lcw.definitions and here, with the new sum.
+DEFINITIONS = {"luksnodes": (1, "776f415abc1106ea"), "luksvolumes": (1, "5db8b53edd102f2a")}
+
+
+def test_a_changed_definition_has_a_new_number():
+    numbers = yaml.safe_load(re.search(r'define "lcw.definitions" -}}\n(.*?){{- end', (CHART / "templates/_helpers.tpl").read_text(encoding="utf-8"), re.S)[1])
+    assert numbers == {kind: number for kind, (number, _) in DEFINITIONS.items()}
+    for kind, (number, seen) in DEFINITIONS.items():
+        definition = yaml.safe_load((CHART / f"crds/{kind}.yaml").read_text(encoding="utf-8"))
+        assert definition["metadata"]["annotations"]["lukscryptwalker.csi.k8s.io/definition"] == str(number)
+        assert hashlib.sha256(json.dumps(definition["spec"], sort_keys=True).encode()).hexdigest()[:16] == seen
 
 
 @pytest.mark.parametrize("name,values", [("full", FULL), ("go-driver", GO_VALUES)])
@@ -128,6 +142,17 @@ def test_no_secret_without_a_cluster_and_none_that_is_empty(helm):
     ({"s3StorageClasses": [{"name": "a", "s3": {"bucket": "b"}}]}, "class 'a' needs s3.credentialsSecret.name"),
     ({"s3StorageClasses": [{"name": "a", "s3": {"endpoint": "https://key:secret@host"}}]}, "at '/s3StorageClasses/0/s3/endpoint'"),
     ({"csiDriver": {"name": "other"}}, "at '/csiDriver/name'"),
+    ({"controller": None}, "missing property 'controller'"),
+    ({"mounter": {"terminationGracePeriodSeconds": None}}, "missing property 'terminationGracePeriodSeconds'"),
+    ({"image": {"tag": 1.0}}, "at '/image/tag': got number, want string"),
+    ({"kubeletDir": "/"}, "at '/kubeletDir'"),
+    ({"kubeletDir": "/var/lib/my kubelet"}, "at '/kubeletDir'"),
+    ({"storage": {"localPath": "/"}}, "at '/storage/localPath'"),
+    ({"podLabels": {"app": "mine"}}, "app.kubernetes.io/instance are those by which the pods are found"),
+    ({"node": {"podLabels": {"app.kubernetes.io/instance": "mine"}}}, "are those by which the pods are found"),
+    ({"serviceAccount": {"node": {"create": False}}}, "say in serviceAccount.node.name which account its pods have"),
+    ({"mounter": {"enabled": False}, "s3StorageClasses": [{"name": "a", "s3": {"credentialsSecret": {"name": "k"}}}]},
+     "s3StorageClasses need mounter.enabled: true"),
     ({"metrics": {"service": False, "serviceMonitor": {"enabled": True}}}, "needs metrics.service: true"),
 ])
 def test_what_is_wrong_is_refused_with_its_place(helm, values, sentence):

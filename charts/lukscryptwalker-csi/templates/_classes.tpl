@@ -39,6 +39,32 @@ Go driver); everything else sees only what is made here.
     | toJson -}}
 {{- end -}}
 
+{{/*
+Kubernetes refuses to change these, and an upgrade that tried would stop half done:
+(dict "root" $ "class" class "parameters" dict of all parameters).
+*/}}
+{{- define "lcw.checkClass" -}}
+{{- $there := lookup "storage.k8s.io/v1" "StorageClass" "" .class.name -}}
+{{- $marks := dig "metadata" "annotations" dict $there -}}
+{{- if and .root.Release.IsUpgrade $there (eq (get $marks "meta.helm.sh/release-name") .root.Release.Name) -}}
+{{- $changed := list -}}
+{{- $before := $there.parameters | default dict -}}
+{{- $parameters := .parameters -}}
+{{- range $key := concat (keys $parameters) (keys $before) | uniq | sortAlpha -}}
+{{- if ne (get $parameters $key) (get $before $key) -}}
+{{- $changed = append $changed (printf "%s '%s' to '%s'" $key (get $before $key) (get $parameters $key)) -}}
+{{- end -}}
+{{- end -}}
+{{- $policy := .class.reclaimPolicy | default "Delete" -}}
+{{- $mode := .class.volumeBindingMode | default "WaitForFirstConsumer" -}}
+{{- if ne $policy $there.reclaimPolicy -}}{{- $changed = append $changed (printf "reclaimPolicy %s to %s" $there.reclaimPolicy $policy) -}}{{- end -}}
+{{- if ne $mode $there.volumeBindingMode -}}{{- $changed = append $changed (printf "volumeBindingMode %s to %s" $there.volumeBindingMode $mode) -}}{{- end -}}
+{{- with $changed -}}
+{{- fail (printf "Kubernetes does not let StorageClass '%s' be changed (%s). Nothing was upgraded. Run 'kubectl delete storageclass %s', which no volume notices, and upgrade again" $.class.name (join ", " .) $.class.name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* A whole StorageClass: (dict "root" $ "class" class "parameters" dict). */}}
 {{- define "lcw.storageClass" -}}
 {{- $secret := include "lcw.classSecret" . | fromJson -}}
@@ -56,10 +82,11 @@ Go driver); everything else sees only what is made here.
 {{- end -}}
 {{- $_ := set $parameters $key (toString $value) -}}
 {{- end -}}
+{{- include "lcw.checkClass" (dict "root" .root "class" .class "parameters" $parameters) -}}
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
 metadata:
-  name: {{ .class.name }}
+  name: {{ .class.name | quote }}
   labels:
     {{- include "lcw.labels" .root | nindent 4 }}
     {{- with .class.labels }}
@@ -114,7 +141,7 @@ The passphrase Secrets that the chart makes if they do not exist: JSON
 {{- define "lcw.wantedSecrets" -}}
 {{- $root := . -}}
 {{- $wanted := dict -}}
-{{- range concat .Values.storageClasses .Values.s3StorageClasses -}}
+{{- range concat (.Values.storageClasses | default list) (.Values.s3StorageClasses | default list) -}}
 {{- $secret := include "lcw.classSecret" (dict "root" $root "class" .) | fromJson -}}
 {{- if $secret.create -}}
 {{- $place := printf "%s/%s" $secret.namespace $secret.name -}}

@@ -1,18 +1,13 @@
-{{/* The prefix of all names. */}}
+{{/* The prefix of all names. A release may have a dot in its name, a Service may not. */}}
 {{- define "lcw.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 45 | trimSuffix "-" -}}
-{{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 45 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 45 | trimSuffix "-" -}}
-{{- end -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- .Values.fullnameOverride | default $full | replace "." "-" | trunc 45 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "lcw.labels" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
@@ -21,11 +16,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* What a role's pods are found by: (dict "root" $ "role" "node"). Never changes: it is immutable. */}}
 {{- define "lcw.selector" -}}
 app: lukscryptwalker-csi-{{ .role }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- end -}}
 
 {{- define "lcw.serviceAccount" -}}
 {{- $account := index .root.Values.serviceAccount .role -}}
+{{- if not (or $account.create $account.name) -}}
+{{- fail (printf "serviceAccount.%s.create is false: say in serviceAccount.%s.name which account its pods have" .role .role) -}}
+{{- end -}}
 {{- $account.name | default (printf "%s-%s" (include "lcw.fullname" .root) .role) -}}
 {{- end -}}
 
@@ -60,10 +58,13 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 labels:
   {{- include "lcw.labels" .root | nindent 2 }}
   app: lukscryptwalker-csi-{{ .role }}
-  {{- with merge (dict) $role.podLabels .root.Values.podLabels }}
+  {{- with merge (dict) ($role.podLabels | default dict) (.root.Values.podLabels | default dict) }}
+  {{- if or (hasKey . "app") (hasKey . "app.kubernetes.io/instance") }}
+  {{- fail "podLabels: the labels app and app.kubernetes.io/instance are those by which the pods are found" }}
+  {{- end }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- with merge (dict) $role.podAnnotations .root.Values.podAnnotations }}
+{{- with merge (dict) ($role.podAnnotations | default dict) (.root.Values.podAnnotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -72,13 +73,13 @@ annotations:
 {{- define "lcw.podPlacement" -}}
 {{- $role := index .root.Values .role -}}
 nodeSelector:
-  {{- toYaml (merge (dict "kubernetes.io/os" "linux") $role.nodeSelector .root.Values.nodeSelector) | nindent 2 }}
-{{- with concat $role.tolerations .root.Values.tolerations }}
+  {{- toYaml (merge (dict "kubernetes.io/os" "linux") ($role.nodeSelector | default dict) (.root.Values.nodeSelector | default dict)) | nindent 2 }}
+{{- with concat ($role.tolerations | default list) (.root.Values.tolerations | default list) }}
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $role.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets:
@@ -111,4 +112,10 @@ readinessProbe:
   httpGet: {path: /readyz, port: http}
   periodSeconds: 10
   timeoutSeconds: 5
+{{- end -}}
+
+{{/* What crds/ has as annotation, which templates cannot read. One more with each change of a definition. */}}
+{{- define "lcw.definitions" -}}
+luksnodes: 1
+luksvolumes: 1
 {{- end -}}
