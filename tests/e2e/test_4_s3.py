@@ -4,7 +4,7 @@ import json
 
 import pytest
 from s3 import ACCESS, BUCKET
-from terminal import claim, pod, section
+from terminal import claim, pod_on, section
 
 WRITER = """i=0
 while :; do
@@ -15,7 +15,7 @@ done"""
 
 
 def on(node, name, **spec):
-    return pod(name, "s3-pvc", nodeSelector={"kubernetes.io/hostname": node}, **spec)
+    return pod_on(node, name, "s3-pvc", **spec)
 
 
 def replaced(text, **words):
@@ -64,14 +64,6 @@ def goes_on(terminal, count=4):
     assert terminal.execute("writer", "cat /tmp/failed 2>/dev/null || true") == ""
 
 
-def event(terminal, name, words, seconds=240):
-    """What `kubectl describe pod` shows of that, as soon as it does."""
-    def look():
-        found = terminal.get("events", "--field-selector", f"involvedObject.name={name}")["items"]
-        return [f"{one['reason']}: {one['message']}" for one in found if words in one["message"]]
-    return terminal.until(f"an event of {name} says '{words}'", look, seconds)[0]
-
-
 def driver_pod(terminal, role, node):
     """The pod that has this role there; not one that is ending."""
     found = terminal.get("-n", "kube-system", "pods", "-l", f"app=lukscryptwalker-csi-{role}", "--field-selector",
@@ -107,7 +99,7 @@ def test_after_a_killed_mounter_a_new_pod_has_all_that_was_synced(volume, node, 
     terminal.until("kubelet started another mounter", lambda: driver_pod(
         terminal, "mounter", "node1")["status"]["containerStatuses"][0]["restartCount"] > before)
     terminal.apply(on("node1", "early"))
-    event(terminal, "early", "delete all pods of this node that use the volume")
+    terminal.event("early", "delete all pods of this node that use the volume")
     terminal.delete("pod/early", "pod/writer")
     terminal.apply(on("node1", "writer", command=WRITER.replace("i=0", "i=100000")))
     terminal.pod_ready("writer", seconds=240)
@@ -148,7 +140,7 @@ def test_another_node_is_fenced_while_the_first_has_dirty_data(volume, node, nod
     node.power_off()
     assert s3.objects() == before
     terminal.apply(on("node2", "waiting"))
-    said = event(terminal, "waiting", "which may hold data that is not in S3 yet")
+    said = terminal.event("waiting", "which may hold data that is not in S3 yet")
     assert said.startswith("FailedMount") and f"volume '{volume}' is staged on node 'node1'" in said
     assert terminal.get("pod", "waiting")["status"]["phase"] == "Pending"
 

@@ -1,24 +1,17 @@
 """Scenario 6: the ways in which a pod can ask for a volume."""
-from terminal import claim, pod
+from local_volumes import image
+from terminal import claim, pod_on
 
 LOCAL = "lukscryptwalker-local"
 WORDS = "plain-words-of-a-kind"
 
 
-def on(node, name, volume_claim, **spec):
-    return pod(name, volume_claim, nodeSelector={"kubernetes.io/hostname": node}, **spec)
-
-
-def image_of(volume):
-    return f"/opt/local-path-provisioner/{volume}/luks-{volume}.img"
-
-
 def is_encrypted(node, volume):
-    assert node.shell(f"sync; cryptsetup isLuks {image_of(volume)} && grep -c {WORDS} {image_of(volume)} || true").strip() == "0"
+    assert node.shell(f"sync; cryptsetup isLuks {image(volume)} && grep -c {WORDS} {image(volume)} || true").strip() == "0"
 
 
 def test_a_raw_block_volume(installed, node, terminal):
-    block = on("node1", "block", "block")
+    block = pod_on("node1", "block", "block")
     container = block["spec"]["containers"][0]
     del container["volumeMounts"]
     container["volumeDevices"] = [{"name": "v", "devicePath": "/dev/xvda"}]

@@ -15,23 +15,23 @@ def secret(name, passphrase, namespace="default"):
             "stringData": {"passphrase": passphrase}}
 
 
-def image(volume):
+def image(volume, folder=FOLDER):
     """Its path on the node."""
-    return f"{FOLDER}/{volume}/luks-{volume}.img"
+    return f"{folder}/{volume}/luks-{volume}.img"
 
 
-def has_image(node, volume):
-    return node.shell(f"test -e {image(volume)} && echo yes || true").strip() == "yes"
+def has_image(node, volume, folder=FOLDER):
+    return node.shell(f"test -e {image(volume, folder)} && echo yes || true").strip() == "yes"
 
 
 def is_open(node, volume):
     return volume in node.shell("dmsetup ls --target crypt")
 
 
-def is_destroyed(node, terminal, volume):
+def is_destroyed(node, terminal, volume, folder=FOLDER):
     """Waits until nothing of it is left, on the node and in the cluster."""
     terminal.wait_gone("pv", volume)
     terminal.wait_gone("luksvolume", volume)
     assert not is_open(node, volume)
-    assert node.shell(f"ls -d {FOLDER}/{volume} 2> /dev/null || true") == ""
+    assert node.shell(f"ls -d {folder}/{volume} 2> /dev/null || true") == ""
     return True

@@ -77,6 +77,16 @@ class Terminal:
         """Name of the claim's PV."""
         return self.get("-n", namespace, "pvc", claim)["spec"]["volumeName"]
 
+    def event(self, name, words, seconds=240):
+        """What `kubectl describe` shows of the object of that name, as soon as it says the words."""
+        def look():
+            return [said for said in self.events(name) if words in said]
+        return self.until(f"an event of {name} says '{words}'", look, seconds)[0]
+
+    def events(self, name, namespace="default"):
+        found = self.get("-n", namespace, "events", "--field-selector", f"involvedObject.name={name}")["items"]
+        return [f"{one['reason']}: {one['message']}" for one in found]
+
     def wait_gone(self, kind, name, seconds=120):
         self.until(f"{kind} {name} is gone", lambda: "NotFound" in self.run(f"kubectl get {kind} {name}", check=False), seconds)
 
@@ -108,3 +118,7 @@ def pod(name, volume_claim, command="sleep 100000", image="busybox:latest", path
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": {
         "terminationGracePeriodSeconds": 3, "containers": [container],
         "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": volume_claim}}], **spec}}
+
+
+def pod_on(node, name, volume_claim, **spec):
+    return pod(name, volume_claim, nodeSelector={"kubernetes.io/hostname": node}, **spec)
