@@ -22,8 +22,7 @@ static int read_prefix(struct frame *frame, struct frame_budget *budget, struct 
 			       "the request has %zu bytes, more than the limit of %zu", size,
 			       budget->each);
 	if (size > budget->left)
-		return err_set(e, ERR_RESOURCE_EXHAUSTED,
-			       "too many large requests at once; try again");
+		return err_set(e, ERR_UNAVAILABLE, "too many large requests at once; try again");
 	budget->left -= size;
 	frame->size = size;
 	frame->bytes = xcalloc(1, size);

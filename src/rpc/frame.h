@@ -28,8 +28,9 @@ struct frame_budget {
 };
 
 /*
- * Adds received bytes. UNIMPLEMENTED for a compressed message, RESOURCE_EXHAUSTED over a limit
- * (as soon as the length is known), INTERNAL for bytes behind the message.
+ * Adds received bytes. UNIMPLEMENTED for a compressed message, as soon as the length is known
+ * RESOURCE_EXHAUSTED over the limit of one and UNAVAILABLE over that of all, INTERNAL for bytes
+ * behind the message.
  */
 int frame_feed(struct frame *frame, struct frame_budget *budget, const uint8_t *bytes, size_t size,
 	       struct err *e) MUST_CHECK;

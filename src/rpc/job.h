@@ -17,7 +17,7 @@ struct rpc_job {
 	void *data;
 };
 
-/* RESOURCE_EXHAUSTED when too many workers run or no process can be had: `done` is not called. */
+/* UNAVAILABLE when too many workers run or no process can be had: `done` is not called. */
 int rpc_server_start_job(struct rpc_server *server, const struct rpc_job *job,
 			 struct err *e) MUST_CHECK;
 

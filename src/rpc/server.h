@@ -30,7 +30,7 @@ struct rpc_method {
 
 /* A field that is 0 takes its default. */
 struct rpc_limits {
-	unsigned workers;     /* 32; more calls at once: RESOURCE_EXHAUSTED */
+	unsigned workers;     /* 32; more calls at once: UNAVAILABLE */
 	unsigned connections; /* 64; more are closed */
 	unsigned streams;     /* 100 calls at once on a connection */
 	size_t request_bytes; /* 1 MiB; larger: RESOURCE_EXHAUSTED */

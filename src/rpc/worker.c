@@ -300,14 +300,18 @@ static pid_t start_process(const struct work *work, int *ret_pid_fd, int *ret_pi
 	return pid;
 }
 
-/* RESOURCE_EXHAUSTED, whatever it is that cannot be had. */
+/*
+ * UNAVAILABLE, whatever it is that cannot be had: it passes. RESOURCE_EXHAUSTED is CSI's word for
+ * "this node has no room", after which external-provisioner has the pod placed anew and forgets
+ * that an earlier call may still be making the volume.
+ */
 static struct worker *start(const struct work *work, struct err *e)
 {
 	struct rpc_server *server = work->server;
 	int pid_fd = -1, pipe_fd = -1;
 
 	if (server->worker_count >= server->limits.workers) {
-		err_set(e, ERR_RESOURCE_EXHAUSTED, "%u calls are running, the limit is %u",
+		err_set(e, ERR_UNAVAILABLE, "%u calls are running, the limit is %u; try again",
 			server->worker_count, server->limits.workers);
 		return NULL;
 	}
@@ -315,7 +319,7 @@ static struct worker *start(const struct work *work, struct err *e)
 	if (work->stream)
 		frame_free(&work->stream->body, &server->budget);
 	if (pid < 0) {
-		e->code = ERR_RESOURCE_EXHAUSTED;
+		e->code = ERR_UNAVAILABLE;
 		return NULL;
 	}
 	struct worker *worker = worker_new(work, pid_fd, pipe_fd);
@@ -323,7 +327,7 @@ static struct worker *start(const struct work *work, struct err *e)
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 		worker_free(worker);
-		e->code = ERR_RESOURCE_EXHAUSTED;
+		e->code = ERR_UNAVAILABLE;
 		return NULL;
 	}
 	server_workers_changed(server);

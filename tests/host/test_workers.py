@@ -20,7 +20,7 @@ def test_u15_probe_is_answered_while_every_worker_is_taken(driver, refused):
         calls = [pool.submit(driver.create_raw, f"pvc-{number}", s3) for number in range(WORKERS)]
         until("every worker is taken", lambda: len(kernel.children(driver.process.pid)) == WORKERS)
         try:
-            with refused("RESOURCE_EXHAUSTED"):
+            with refused("UNAVAILABLE"):
                 driver.controller.ListVolumes(csi.ListVolumesRequest(), timeout=60)
             times = []
             for _ in range(100):

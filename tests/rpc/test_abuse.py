@@ -12,7 +12,7 @@ from raw import (CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRE
                  WINDOW, Raw, frame, message, request_headers, status, volume)
 
 PROTOCOL_ERROR, NO_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 1, 0, 7, 8, 11
-UNIMPLEMENTED, INTERNAL, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, INVALID = 12, 13, 8, 4, 3
+UNIMPLEMENTED, INTERNAL, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, INVALID, UNAVAILABLE = 12, 13, 8, 4, 3, 14
 
 
 @pytest.fixture
@@ -310,7 +310,7 @@ def test_total_of_requests_is_bounded(start):
         raw.ping()
         second = raw.start(VALIDATE, message(b"x", length=900000))
         seen = raw.wait(second)
-        assert status(seen) == RESOURCE_EXHAUSTED and "at once" in seen["headers"]["grpc-message"]
+        assert status(seen) == UNAVAILABLE and "at once" in seen["headers"]["grpc-message"]
         raw.send(frame(RST, 0, first, struct.pack(">I", CANCEL)))
         third = raw.start(VALIDATE, message(b"", length=900000))
         assert status(raw.wait(third)) == INTERNAL  # there was room again; it was not whole
@@ -455,7 +455,7 @@ def test_worker_without_descriptors(start):
             socks.append(sock)
         until(lambda: "cannot accept a connection now" in server.log(), what="EMFILE")
         seen = raw.call(VALIDATE, message(volume("x")))
-        assert status(seen) == RESOURCE_EXHAUSTED and "Too many open files" in seen["headers"]["grpc-message"]
+        assert status(seen) == UNAVAILABLE and "Too many open files" in seen["headers"]["grpc-message"]
         assert status(raw.call()) == 0
         for sock in socks:
             sock.close()

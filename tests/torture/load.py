@@ -29,7 +29,7 @@ SIZE = 24 * MIB
 # What kubelet repeats without a word; any other answer is a failure of this test.
 AGAIN = {"UNAVAILABLE", "ABORTED", "DEADLINE_EXCEEDED", "CANCELLED"}
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10  # kubelet's first is the same, its longest is two minutes
-FULL = "calls are running, the limit is"  # RESOURCE_EXHAUSTED for want of a worker, not of space
+FULL = "calls are running, the limit is"  # UNAVAILABLE for want of a worker
 
 
 def content(name, number):
@@ -73,8 +73,8 @@ class Load:
             except grpc.RpcError as error:
                 code = error.code().name
                 # A worker that was alone with a dead driver cannot say how it ended.
-                full = code == "RESOURCE_EXHAUSTED" and FULL in (error.details() or "")
-                if not (code in AGAIN or full) or time.monotonic() > end:
+                full = code == "UNAVAILABLE" and FULL in (error.details() or "")
+                if code not in AGAIN or time.monotonic() > end:
                     raise AssertionError(f"{what}: {code}: {error.details()}") from error
             self.counts["again: too many calls" if full else "again"] += 1
             time.sleep(wait * (0.5 + random.random()))

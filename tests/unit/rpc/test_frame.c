@@ -72,7 +72,7 @@ static void refusals(void **state)
 	assert_int_equal(code_of(large, 5, 9, 9), ERR_RESOURCE_EXHAUSTED);
 	assert_int_equal(code_of(large, 4, 9, 9), ERR_OK);
 	assert_int_equal(code_of(six, 5, 5, 9), ERR_RESOURCE_EXHAUSTED);
-	assert_int_equal(code_of(six, 5, 6, 5), ERR_RESOURCE_EXHAUSTED);
+	assert_int_equal(code_of(six, 5, 6, 5), ERR_UNAVAILABLE);
 	assert_int_equal(code_of(six, 5, 6, 6), ERR_OK);
 	assert_int_equal(code_of(tail, 7, 9, 9), ERR_INTERNAL);
 }
