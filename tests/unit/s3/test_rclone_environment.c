@@ -1,4 +1,4 @@
-/* s3/rclone_environment: rclone believes variables more than its configuration, so few are passed. */
+/* s3/rclone_environment: rclone believes variables more than its configuration: few are passed. */
 #include "s3/rclone_environment.h"
 
 #include <stdlib.h>
