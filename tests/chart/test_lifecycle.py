@@ -104,7 +104,7 @@ def previous(folder):
     """This chart as its last version may have been: another version and image, and older definitions."""
     copy = folder / "previous"
     shutil.copytree(CHART, copy)
-    for path, pattern, text in ((copy / "Chart.yaml", r"(?m)^(version|appVersion): .*", r"\1: 1.99.0"),
+    for path, pattern, text in ((copy / "Chart.yaml", r"(?m)^(version|appVersion): .*", r"\1: 2.0.0-rc.1"),
                                 *[(path, f"(?m)^    {GROUP}/definition: .*\n", "") for path in copy.glob("crds/*.yaml")],
                                 (copy / "crds/luksvolumes.yaml", r"(?m)^    shortNames: .*\n", "")):
         changed, count = re.subn(pattern, text, path.read_text(encoding="utf-8"))
@@ -118,7 +118,7 @@ def no_definitions(cluster):
     """Helm installs them with a first release only."""
     def remove():
         for name in objects(cluster, "crds"):
-            cluster.kubectl("delete", "crd", name)
+            cluster.kubectl("delete", "crd", name, "--timeout=30s")
 
     remove()
     yield
@@ -148,7 +148,7 @@ def test_an_upgrade_as_documented_and_back_again(cluster, admin, no_definitions,
     try:
         admin.run("install", name, previous, "--namespace", NAMESPACE, "-f", "-", given=values)
         secret, old = passphrase(cluster), images(cluster)
-        assert set(old.values()) == {"v1.99.0"}
+        assert set(old.values()) == {"v2.0.0-rc.1"}
         with running(cluster, folder, name) as (controller, node):
             controller.create_on("pvc-1", "a")
             mounter = cluster.get("-n", NAMESPACE, "daemonset", f"{name}-lukscryptwalker-csi-mounter")
@@ -265,7 +265,7 @@ def test_what_a_namespace_or_a_limit_will_not_allow_is_told(cluster, admin, rele
         command = re.search(r"kubectl (label namespace narrow \S+ --overwrite)", said)
         assert "node.resources.limits.memory is 1Gi" in said
         cluster.kubectl(*command[1].split())
-        again = admin.run("upgrade", "one", CHART, "--namespace", "narrow")
+        again = admin.run("upgrade", "one", CHART, "--namespace", "narrow", "--reset-values")
         assert "privileged" not in again and "limits.memory" not in again
         subject = cluster.get("clusterrolebinding", "one-lukscryptwalker-csi-node")["subjects"][0]
         assert subject["namespace"] == "narrow"

@@ -179,6 +179,14 @@ def test_only_the_node_is_privileged(helm):
             assert context["capabilities"] == {"drop": ["ALL"], **needed}
     for workload in every(helm.render(FULL), "DaemonSet") + every(helm.render(FULL), "Deployment"):
         pod = workload["spec"]["template"]["spec"]
+        if workload["kind"] == "Deployment":
+            assert pod["securityContext"]["runAsNonRoot"] is True and pod["securityContext"]["runAsUser"] > 0
+            assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+            assert not [one for one in pod["volumes"] if "hostPath" in one]
+        if workload["metadata"]["name"].endswith("-mounter"):
+            assert pod["automountServiceAccountToken"] is False
+            assert pod["containers"][0]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+            assert [one["hostPath"]["path"] for one in pod["volumes"] if "hostPath" in one] == ["/run/lcw"]
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
         assert workload["spec"]["template"]["metadata"]["labels"]["app"] == workload["spec"]["selector"]["matchLabels"]["app"]
 

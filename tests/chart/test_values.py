@@ -170,6 +170,31 @@ def test_what_has_no_effect_is_said_to_have_none(helm, key):
     assert helm.render_text(values) == helm.render_text(with_key("csiDriver.attachRequired", False))
 
 
+@pytest.mark.parametrize("folder", ["/var/lib/k0s/kubelet", "/var/snap/microk8s/common/var/lib/kubelet/"])
+def test_kubelet_elsewhere(helm, folder):
+    """Nothing of the node plugin is left where kubelet is by default."""
+    pod = pick(helm.render({"kubeletDir": folder}), *NODE)["spec"]["template"]["spec"]
+    place = folder.rstrip("/")
+    assert "/var/lib/kubelet" not in json.dumps(pod).replace(place, "")
+    assert f"--kubelet-dir={place}" in pod["containers"][0]["args"]
+    assert f"--endpoint=unix://{place}/plugins/lukscryptwalker.csi.k8s.io/csi.sock" in pod["containers"][0]["args"]
+    assert {"name": "kubelet", "mountPath": place, "mountPropagation": "Bidirectional"} in pod["containers"][0]["volumeMounts"]
+    assert {"name": "kubelet", "hostPath": {"path": place, "type": "Directory"}} in pod["volumes"]
+
+
+def test_what_is_made_on_demand(helm):
+    def kinds(values):
+        return {one["kind"] for one in helm.render(values)}
+
+    on_demand = {"NetworkPolicy", "ServiceMonitor", "PrometheusRule", "ConfigMap"}
+    assert not on_demand & kinds({})
+    assert on_demand < kinds({"networkPolicy": {"enabled": True}, "metrics": {key: {"enabled": True} for key in ("serviceMonitor", "rules", "dashboard")}})
+    assert "PodDisruptionBudget" in kinds({}) and "PodDisruptionBudget" not in kinds({"controller": {"replicas": 1}})
+    assert not {"ClusterRole", "Role", "ValidatingAdmissionPolicy"} & kinds({"rbac": {"create": False}})
+    assert "ServiceAccount" not in kinds({"serviceAccount": {role: {"create": False, "name": "mine"} for role in ("controller", "node")}})
+    assert "Service" not in kinds({"metrics": {"service": False}})
+
+
 ODD = [
     # Taking away what the chart has by default, as Helm lets people do.
     {key: None for key in ("tolerations", "nodeSelector", "podLabels", "podAnnotations", "imagePullSecrets", "storageClasses", "s3StorageClasses")},
