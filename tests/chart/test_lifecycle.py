@@ -117,7 +117,10 @@ def previous(folder):
 def no_definitions(cluster):
     """Helm installs them with a first release only."""
     def remove():
-        for name in objects(cluster, "crds"):
+        there = objects(cluster, "crds")
+        for name in objects(cluster, "luksvolumes") if there else []:
+            cluster.kubectl("patch", "luksvolume", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+        for name in there:
             cluster.kubectl("delete", "crd", name, "--timeout=30s")
 
     remove()

@@ -46,6 +46,12 @@ def test_a_changed_definition_has_a_new_number():
         assert hashlib.sha256(json.dumps(definition["spec"], sort_keys=True).encode()).hexdigest()[:16] == seen
 
 
+def test_helm_shows_two_definitions(helm):
+    """It puts nothing between the files; without a separator of their own the second would take the place of the first."""
+    shown = list(yaml.safe_load_all(helm.run("show", "crds", CHART)))
+    assert sorted(one["spec"]["names"]["plural"] for one in shown if one) == ["luksnodes", "luksvolumes"]
+
+
 @pytest.mark.parametrize("name,values", [("full", FULL), ("go-driver", GO_VALUES)])
 def test_golden(helm, name, values):
     """A change that nobody meant is seen in review: LCW_GOLDEN=write renews the files."""
