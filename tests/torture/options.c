@@ -21,8 +21,8 @@ static void usage(void)
 {
 	fputs("usage: syscallpoint --pid=DRIVER [--at=K] [--kill | --errno=NAME] [--after] "
 	      "[--list]\n"
-	      "                    [--target=worker|driver|both|children] [--seconds=N] "
-	      "[--report=FILE]\n",
+	      "                    [--target=worker|driver|both|children|program] "
+	      "[--seconds=N] [--report=FILE]\n",
 	      stderr);
 	exit(2);
 }
@@ -38,7 +38,7 @@ static int find_error(const char *name)
 
 static enum target find_target(const char *name)
 {
-	static const char *const names[] = { "worker", "driver", "both", "children" };
+	static const char *const names[] = { "worker", "driver", "both", "children", "program" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (strcmp(names[i], name) == 0)

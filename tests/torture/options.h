@@ -6,8 +6,12 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-/* Whose calls are counted, and who dies: programs (mke2fs, ...) die with their worker. */
-enum target { TARGET_WORKER, TARGET_DRIVER, TARGET_BOTH, TARGET_CHILDREN };
+/*
+ * Whose calls are counted, and who dies. The last two count the calls of the programs that the
+ * worker starts (mke2fs, ...): with TARGET_CHILDREN the worker dies, and they with it; with
+ * TARGET_PROGRAM only the program.
+ */
+enum target { TARGET_WORKER, TARGET_DRIVER, TARGET_BOTH, TARGET_CHILDREN, TARGET_PROGRAM };
 
 struct options {
 	pid_t driver;

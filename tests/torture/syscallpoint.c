@@ -130,7 +130,10 @@ static enum role role_of(struct walk *walk, pid_t pid)
 
 static bool is_counted(const struct walk *walk, enum role role)
 {
-	return role == (walk->options->target == TARGET_CHILDREN ? ROLE_PROGRAM : ROLE_WORKER);
+	enum target target = walk->options->target;
+	bool of_programs = target == TARGET_CHILDREN || target == TARGET_PROGRAM;
+
+	return role == (of_programs ? ROLE_PROGRAM : ROLE_WORKER);
 }
 
 static void resume(struct walk *walk, pid_t pid, int signal_number)
@@ -159,7 +162,7 @@ static void kill_target(struct walk *walk, pid_t pid, bool made)
 		/* The kernel does not make the call of a dying process either; be sure. */
 		if (!made)
 			set_call_number(pid, -1);
-		kill(walk->worker, SIGKILL);
+		kill(target == TARGET_PROGRAM ? pid : walk->worker, SIGKILL);
 	}
 	/* Now, while the worker stands still: afterwards it runs on alone. */
 	if (target == TARGET_DRIVER)

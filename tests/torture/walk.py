@@ -18,37 +18,13 @@ import grpc
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 import kernel  # noqa: E402
+import plan  # noqa: E402
 import summary  # noqa: E402
 from driver import Driver, until  # noqa: E402
 from volume import MIB, OPERATIONS, Volume, Wrong, expect  # noqa: E402
 
 ERRORS = ["EIO", "ENOSPC", "ENOMEM", "EBUSY", "EINTR", "EMFILE"]
 RETRY_SECONDS = 20
-# Calls that change something outside the process: a sample prefers them.
-CHANGES = {"openat", "openat2", "write", "pwrite64", "writev", "rename", "renameat", "renameat2",
-           "unlink", "unlinkat", "mkdir", "mkdirat", "ioctl", "fsync", "fdatasync", "fallocate",
-           "ftruncate", "clone", "clone3", "execve", "flock", "umount2", "fsopen", "fsconfig",
-           "fsmount", "move_mount", "open_tree", "mount_setattr", "mknodat", "mknod", "fchmod",
-           "fchown", "fchmodat", "fchownat", "chmod", "chown", "exit_group", "close", "semctl",
-           "sendmsg", "sendto", "waitid", "kill", "symlink", "getrandom"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Injection:
-    """What goes wrong: `error` is None for a kill; `target` as syscallpoint knows it."""
-    target: str = "worker"
-    error: str = None
-    after: bool = False
-
-    def options(self):
-        how = [f"--errno={self.error}"] if self.error else ["--kill"]
-        return [f"--target={self.target}", *how, *(["--after"] if self.after else [])]
-
-    def ends_driver(self):
-        return not self.error and self.target in ("driver", "both")
-
-    def __str__(self):
-        return self.error or f"kill {self.target}{' after' if self.after else ''}"
 
 
 @dataclasses.dataclass
@@ -104,11 +80,6 @@ def check_sentence(error):
     expect("Success" not in text and "Unknown error" not in text, f"no reason: {text!r}")
 
 
-def is_monotonous(names, k):
-    """Amid a loop over the same few calls, in which one point is like another."""
-    return 12 <= k < len(names) - 12 and len(set(names[k - 12:k + 12])) <= 3
-
-
 class Walker:
     def __init__(self, arguments):
         self.arguments = arguments
@@ -116,7 +87,8 @@ class Walker:
         self.random = random.Random(arguments.seed)
         self.failures = []
         self.notes = {}
-        self.known_names = {}  # (operation, kind, target): the calls, when nothing goes wrong
+        self.known_names = {}  # (operation, kind, whose calls): the calls, when nothing goes wrong
+        self.done = summary.known_points(arguments.what)
         self.descriptors = None
 
     def run_once(self, operation, volume, options):
@@ -228,71 +200,31 @@ class Walker:
         volume.state = operation.end
         return outcome.listed
 
-    def sample(self, names, budget):
-        """Spread over the operation: from each slice one call, rather one that changes things."""
-        every = [k for k in range(len(names)) if k % 16 == 0 or not is_monotonous(names, k)]
-        if not budget or budget >= len(every):
-            return [k + 1 for k in (every if budget or self.arguments.thin else range(len(names)))]
-        points = []
-        for slot in range(budget):
-            here = every[slot * len(every) // budget:(slot + 1) * len(every) // budget]
-            changing = [k for k in here if names[k] in CHANGES]
-            points.append(self.random.choice(changing or here) + 1)
-        return points
-
     def walk(self, what, operation, volume, injections, budget):
         """Points tried and the number of calls of the operation."""
-        target = "children" if injections[0].target == "children" else "worker"
-        key = (operation.name, volume.kind, target)
+        key = (operation.name, volume.kind, injections[0].counted())
         if key not in self.known_names:
-            self.known_names[key] = self.names(operation, volume, target)
+            self.known_names[key] = self.names(operation, volume, key[2])
+            if self.arguments.names:
+                print(f"calls of {' '.join(key)}: {' '.join(self.known_names[key])}", flush=True)
         names, tried = self.known_names[key], 0
-        if self.arguments.names:
-            print(f"calls of {operation.name}/{volume.kind}: {' '.join(names)}", flush=True)
-        points = self.sample(names, budget)
-        for place, number in enumerate(points):
-            if time.monotonic() > self.arguments.end:
-                break
+        for number in plan.sample(names, budget, self.arguments.thin, self.random):
             chosen = injections if not self.arguments.rotate else [
-                injections[(place + self.arguments.seed) % len(injections)]]
+                injections[(number + self.arguments.seed) % len(injections)]]
             for injection in chosen:
-                self.guarded_point(what, operation, volume, injection, number)
-                tried += 1
+                point = f"{what} {volume.kind} {operation.name} {injection} {number}"
+                if point in self.done or time.monotonic() > self.arguments.end:
+                    continue
+                before = len(self.failures)
+                reached = self.guarded_point(what, operation, volume, injection, number)
+                self.done.add(point)
+                summary.add(self.arguments.what, operation.name, int(reached),
+                            len(self.failures) - before, key=point)
+                tried += reached
         return tried, len(names)
 
 
-# ---------------------------------------------------------------- what is walked
-
-def plans(arguments):
-    """[(pass, kind of volume, operations, injections, weight of the budget)]"""
-    if arguments.what == "errors":
-        errors = [Injection(error=name) for name in arguments.errors]
-        in_programs = [Injection("children", name) for name in arguments.errors]
-        yield "errors", "ext4", errors, 1.0
-        yield "errors-in-programs", "ext4", in_programs, 0.5
-        yield "errors", "block", errors, 0.5
-        yield "errors", "xfs", errors, 0.2
-    else:
-        yield "kill-worker", "ext4", [Injection("worker")], 1.0
-        yield "kill-driver", "ext4", [Injection("driver")], 0.2
-        yield "kill-both", "ext4", [Injection("both")], 0.2
-        yield "kill-in-program", "ext4", [Injection("children")], 0.8
-        yield "kill-worker", "block", [Injection("worker")], 0.4
-        yield "kill-worker", "xfs", [Injection("worker")], 0.2
-
-
-def wanted(arguments, operation, what, kind):
-    if arguments.operations and operation.name not in arguments.operations:
-        return False
-    if arguments.kinds and kind not in arguments.kinds:
-        return False
-    if arguments.passes and what not in arguments.passes:
-        return False
-    if "program" in what:
-        return operation.name in ("first-stage", "stage-again", "node-expand")
-    return kind == "ext4" or operation.name in ("first-stage", "stage-again", "publish", "unpublish",
-                                                "node-expand", "unstage")
-
+# ---------------------------------------------------------------- all points
 
 def print_failures(failures):
     """The same thing at many calls is one line."""
@@ -306,7 +238,7 @@ def print_failures(failures):
 
 def append_results(path, rows, failures):
     with open(path, "a", encoding="utf-8") as out:
-        for what, kind, name, calls, tried, failed, _ in rows:
+        for (what, kind, name), (calls, tried, failed, _) in rows.items():
             title = f"{what}: {name} ({kind}), {tried} points of {calls} calls"
             first = [f"{failure[3]} at call {failure[4]}: {failure[5]}" for failure in failures
                      if failure[:3] == (what, kind, name)][:1]
@@ -317,10 +249,10 @@ def append_results(path, rows, failures):
 def print_table(rows, failures):
     line = "{:<26} {:<6} {:<18} {:>7} {:>7} {:>9} {:>8}"
     print(line.format("what goes wrong", "volume", "operation", "calls", "points", "failures", "s"))
-    for what, kind, name, calls, tried, failed, seconds in rows:
-        print(line.format(what, kind, name, calls, tried, failed, seconds))
-    print(line.format("all", "", "", "", sum(row[4] for row in rows), len(failures),
-                      sum(row[6] for row in rows)), flush=True)
+    for key, row in rows.items():
+        print(line.format(*key, *row))
+    print(line.format("all", "", "", "", sum(row[1] for row in rows.values()), len(failures),
+                      sum(row[3] for row in rows.values())), flush=True)
 
 
 def parse():
@@ -329,7 +261,8 @@ def parse():
     parser.add_argument("--tool", required=True, help="syscallpoint")
     parser.add_argument("--binary", required=True, help="lukscryptwalker-csi")
     parser.add_argument("--base", required=True, help="an empty folder on a real file system")
-    parser.add_argument("--budget", type=float, default=0, help="points of each walk; 0: every call")
+    parser.add_argument("--budget", type=float, default=0,
+                        help="points of each walk; 0: wider and wider, at last every call")
     parser.add_argument("--seconds", type=float, default=1e9, help="no new point after this time")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rotate", action="store_true", help="at each call one of the errors")
@@ -347,19 +280,25 @@ def parse():
 
 
 def walk_all(walker, arguments, rows):
+    """`rows`: (pass, kind, operation): [calls, points, failures, seconds]"""
     volumes = {}
-    for what, kind, injections, weight in plans(arguments):
-        for operation in OPERATIONS:
-            if not wanted(arguments, operation, what, kind) or time.monotonic() > arguments.end:
-                continue
+    rounds = [arguments.budget] if arguments.budget else plan.WIDENING
+    for budget in rounds:
+        for what, kind, injections, weight in plan.plans(arguments):
             volume = volumes.setdefault(kind, Volume(walker.driver, kind))
-            before, start = len(walker.failures), time.monotonic()
-            budget = max(1, round(arguments.budget * weight)) if arguments.budget else 0
-            tried, calls = walker.walk(what, operation, volume, injections, budget)
-            rows.append((what, kind, operation.name, calls, tried,
-                         len(walker.failures) - before, round(time.monotonic() - start)))
-            print("  " + " ".join(str(cell) for cell in rows[-1]), flush=True)
-        for volume in volumes.values():
+            for operation in OPERATIONS:
+                if not plan.is_wanted(arguments, operation.name, what, kind):
+                    continue
+                if time.monotonic() > arguments.end:
+                    break
+                before, start = len(walker.failures), time.monotonic()
+                tried, calls = walker.walk(what, operation, volume, injections,
+                                           max(1, round(budget * weight)) if budget else 0)
+                row = rows.setdefault((what, kind, operation.name), [0, 0, 0, 0])
+                row[:] = [calls, row[1] + tried, row[2] + len(walker.failures) - before,
+                          row[3] + round(time.monotonic() - start)]
+                print(f"  {what} {kind} {operation.name}: {calls} calls, {row[1]} points, {row[2]} "
+                      f"failures, {row[3]} s", flush=True)
             volume.go("absent")
 
 
@@ -367,7 +306,7 @@ def main():
     arguments = parse()
     print(f"seed {arguments.seed}", flush=True)
     walker = Walker(arguments)
-    rows = []
+    rows = {}
     try:
         walk_all(walker, arguments, rows)
     finally:
@@ -376,11 +315,9 @@ def main():
         print(f"note ({count} times): {text}")
     print_failures(walker.failures)
     print_table(rows, walker.failures)
-    for _, _, name, _, tried, failed, _ in rows:
-        summary.add(arguments.what, name, tried, failed)
     if arguments.results:
         append_results(arguments.results, rows, walker.failures)
-    return 1 if walker.failures or not sum(row[4] for row in rows) else 0
+    return 1 if walker.failures or not walker.done else 0
 
 
 if __name__ == "__main__":
