@@ -4,6 +4,7 @@
 Every client takes a volume that nobody works on and does what comes next in its life: create,
 stage, publish, write, read back, expand, stats, unpublish, unstage, delete. A call is repeated as
 kubelet repeats it. The driver is killed with SIGKILL every --kill-every seconds; its workers go on.
+Meanwhile a process of its own, as kubelet's is one, asks Probe ten times a second.
 At the end every volume must hold what was written, and nothing may be left in the kernel.
 Prints one table; started by scripts/torture load and a case of tests/vm, as root.
 """
@@ -13,6 +14,8 @@ import copy
 import hashlib
 import os
 import random
+import select
+import subprocess
 import sys
 import threading
 import time
@@ -29,6 +32,7 @@ SIZE = 24 * MIB
 # What kubelet repeats without a word; any other answer is a failure of this test.
 AGAIN = {"UNAVAILABLE", "ABORTED", "DEADLINE_EXCEEDED", "CANCELLED"}
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10  # kubelet's first is the same, its longest is two minutes
+RECONNECT = 0.5  # a client finds the driver again
 FULL = "calls are running, the limit is"  # UNAVAILABLE for want of a worker
 
 
@@ -57,10 +61,9 @@ class Load:
         self.driver = Driver(options.base, options.binary)
         self.volumes = [Volume(f"load-{number}") for number in range(options.volumes)]
         self.counts, self.failures = collections.Counter(), []
-        self.probes, self.starts, self.kills = [], [], 0
+        self.probes, self.starts, self.downs = [], [], []
         self.full_starts = []  # with every volume staged
         self.stopping = threading.Event()
-        self.is_up = threading.Event()
 
     # One call, as kubelet makes it.
     def call(self, what, body):
@@ -154,37 +157,35 @@ class Load:
                 volume.lock.release()
         mine.channel.close()
 
-    def prober(self):
-        mine = copy.copy(self.driver).connect()
-        while not self.stopping.is_set():
-            self.is_up.wait(5)
-            kills, begin = self.kills, time.monotonic()
-            try:
-                mine.probe()
-                if kills == self.kills:
-                    self.probes.append(time.monotonic() - begin)
-            except grpc.RpcError as error:
-                if self.is_up.is_set() and kills == self.kills and error.code().name != "UNAVAILABLE":
-                    self.failures.append(f"Probe: {error.code().name}")
-            time.sleep(0.1)
-        mine.channel.close()
+    def take_probes(self, lines):
+        """What prober() has seen, except where there was no driver."""
+        for begin, end, code in (line.split() for line in lines.splitlines()):
+            begin, end = float(begin), float(end)
+            if code == "UNAVAILABLE" or any(begin < up and down < end for down, up in self.downs):
+                continue
+            self.probes.append(end - begin)
+            if code != "OK":
+                self.failures.append(f"Probe: {code} after {end - begin:.1f} s")
 
     def restart(self, starts):
-        self.is_up.clear()
-        self.kills += 1
+        down = time.monotonic()
         self.driver.kill()
         begin = time.monotonic()
         self.driver.start()
         starts.append(time.monotonic() - begin)
-        self.is_up.set()
+        if self.options.pod:
+            as_in_a_pod(self.driver.process.pid)
+        self.downs.append((down, time.monotonic() + RECONNECT))
 
     def run(self):
         self.driver.start()
-        self.is_up.set()
+        if self.options.pod:
+            as_in_a_pod(self.driver.process.pid)
+        probing = subprocess.Popen([sys.executable, __file__, "--prober", self.options.base],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.descriptors = kernel.descriptors(self.driver.process.pid)
         threads = [threading.Thread(target=self.client, args=(self.options.seed + number,))
                    for number in range(self.options.clients)]
-        threads.append(threading.Thread(target=self.prober))
         for thread in threads:
             thread.start()
         end = time.monotonic() + self.options.seconds
@@ -193,6 +194,7 @@ class Load:
                 break
             self.restart(self.starts)
         self.stopping.set()
+        self.take_probes(probing.communicate(timeout=60)[0])
         for thread in threads:
             thread.join(self.options.patience * 2)
         self.finish()
@@ -251,6 +253,28 @@ class Load:
             self.failures.append(str(error))
 
 
+def as_in_a_pod(pid):
+    """Its share of the processor, and its workers', is one among those of the node's cgroups."""
+    with open("/sys/fs/cgroup/cgroup.subtree_control", "w", encoding="ascii") as control:
+        control.write("+cpu")
+    os.makedirs("/sys/fs/cgroup/lcw-load", exist_ok=True)
+    with open("/sys/fs/cgroup/lcw-load/cgroup.procs", "w", encoding="ascii") as processes:
+        processes.write(str(pid))
+
+
+def prober(base):
+    """Until stdin ends: begin, end and outcome of each Probe, a line each at the end."""
+    driver, seen = Driver(base, "").connect(), []
+    while not select.select([sys.stdin], [], [], 0.1)[0]:
+        begin, code = time.monotonic(), "OK"
+        try:
+            driver.probe()
+        except grpc.RpcError as error:
+            code = error.code().name
+        seen.append(f"{begin} {time.monotonic()} {code}")
+    print("\n".join(seen))
+
+
 def percentile(values, share):
     return sorted(values)[min(len(values) - 1, int(len(values) * share))] * 1000 if values else 0
 
@@ -285,6 +309,8 @@ def report(load):
 
 
 def main():
+    if sys.argv[1:2] == ["--prober"]:
+        return prober(sys.argv[2])
     parser = argparse.ArgumentParser()
     parser.add_argument("--volumes", type=int, default=500)
     parser.add_argument("--clients", type=int, default=50)
@@ -292,6 +318,7 @@ def main():
     parser.add_argument("--kill-every", type=float, default=20)
     parser.add_argument("--patience", type=float, default=600,
                         help="a call that kubelet would still repeat after this time is a failure")
+    parser.add_argument("--pod", action="store_true", help="the driver in a cgroup of its own (v2)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--base", required=True)
     parser.add_argument("--binary", required=True)
