@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/priority.h"
 #include "base/privileges.h"
 
 enum { FIRST_FD = 3, OUT_OF_THE_WAY = 64 };
@@ -54,6 +55,7 @@ static NORETURN void become(const struct spawn *spawn, pid_t parent)
 
 	if (spawn->detached) {
 		setsid();
+		priority_restore();
 	} else {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)

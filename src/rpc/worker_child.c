@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/priority.h"
 #include "base/secret.h"
 #include "rpc/worker_pipe.h"
 
 /*
  * Nothing of the loop's signals stays, but SIGPIPE is ignored: a worker outlives the process
- * that reads its answer and its log. Its own session keeps the terminal's Ctrl-C away.
+ * that reads its answer and its log. Its own session keeps the terminal's Ctrl-C away. The loop
+ * goes first: it answers Probe, and must while 32 workers derive keys on one processor.
  */
 static void leave_the_parent(void)
 {
@@ -24,6 +26,7 @@ static void leave_the_parent(void)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
+	priority_lower();
 }
 
 /* Visible in ps and /proc/PID/stack when it hangs; the kernel cuts it at 15 characters. */

@@ -257,6 +257,16 @@ def test_no_terminal_signal_reaches_workers(start):
     assert call.result(5).message == "sleep-700"
 
 
+def test_workers_step_back_behind_the_loop(start):
+    """What answers Probe has the processor first."""
+    server = start()
+    call = Client(server.channel()).begin("sleep-700")
+    pid = int(until(server.children, what="a worker")[0])
+    loop = os.getpriority(os.PRIO_PROCESS, server.process.pid)
+    until(lambda: os.getpriority(os.PRIO_PROCESS, pid) == min(loop + 10, 19), what="a lower priority")
+    assert call.result(5).message == "sleep-700"
+
+
 def test_h2load(server):
     """A client of nghttp2's own, if it is here, over many calls at once."""
     tool = subprocess.run(["which", "h2load"], stdout=subprocess.PIPE, check=False)

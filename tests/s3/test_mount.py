@@ -356,6 +356,15 @@ def test_an_rclone_that_asks_has_no_rights_and_dies_with_its_worker(driver, serv
     driver.unstage("pvc-1")
 
 
+def test_the_mounter_does_not_step_back(driver, server, volume):
+    """A worker starts it, and workers go behind the driver; what it serves lasts."""
+    driver.stage(volume, secrets=server.secrets())
+    own = os.getpriority(os.PRIO_PROCESS, driver.process.pid)
+    pids = [*processes(driver, "mounter"), *rclones(driver)]
+    assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in pids] == [own, own]
+    driver.unstage("pvc-1")
+
+
 def test_the_mounter_takes_over_what_was_root_s(driver, server, volume):
     """An earlier version ran as root: its folders are there, and closed."""
     driver.stage(volume, secrets=server.secrets())
