@@ -12,7 +12,7 @@ CHANGES = {"openat", "openat2", "write", "pwrite64", "writev", "rename", "rename
 OF_THE_KIND = ("first-stage", "stage-again", "rotate", "publish", "unpublish", "node-expand", "unstage")
 WITH_PROGRAMS = ("first-stage", "stage-again", "node-expand")
 # Points of each operation, wider and wider: a walk that ends early has been everywhere.
-WIDENING = (4, 16, 64, 256, 0)
+WIDENING = (1, 4, 16, 64, 256, 0)
 
 
 @dataclasses.dataclass(frozen=True)
