@@ -43,7 +43,7 @@ bench: build ## measurements on a real kernel
 fmt: ## clang-format over src and tests
 	@scripts/fmt
 
-lint: ## clang-tidy over the C code, shellcheck over the scripts
+lint: ## clang-tidy over the C code, shellcheck over the scripts, actionlint over GitHub's workflows
 	@scripts/lint
 
 manifests: build ## deploy/ and the reference of StorageClass parameters, from chart and code
@@ -66,6 +66,7 @@ clean: ## remove the build folders (the cache of built tools stays)
 dev-setup: ## every package, tool and Python library that build and tests use
 	@scripts/install-deps
 	@scripts/tools all
+	@scripts/kind check
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
