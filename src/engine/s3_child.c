@@ -15,7 +15,6 @@
 #include "base/mem.h"
 #include "base/owner.h"
 #include "base/parse.h"
-#include "engine/s3_kept.h"
 #include "s3/mounter_client.h"
 #include "s3/rclone_rc.h"
 
@@ -190,7 +189,6 @@ int s3_child_start(const struct node *node, const struct s3_child_wish *wish, st
 		.memory_limit = memory_limit,
 		.patience_ms = patience_for(wish->dirty),
 	};
-	s3_kept_put(node, start.id, start.config_fd);
 	if (mounter_start(&mounter, &start, e) < 0)
 		return err_wrap(e, "cannot mount volume '%s'", start.id);
 	return wish->cache_path ? check_cache_works(node, start.id, e) : 0;
@@ -276,16 +274,13 @@ int s3_child_config(const struct node *node, const char *id, int *ret_fd, struct
 {
 	const struct mounter mounter = mounter_of(node);
 
-	if (mounter_config(&mounter, id, ret_fd, e) < 0)
-		return -1;
-	return *ret_fd >= 0 ? 0 : s3_kept_get(node, id, ret_fd, e);
+	return mounter_config(&mounter, id, ret_fd, e);
 }
 
 int s3_child_forget(const struct node *node, const char *id, struct err *e)
 {
 	const struct mounter mounter = mounter_of(node);
 
-	s3_kept_drop(node, id);
 	return mounter_forget(&mounter, id, e);
 }
 

@@ -49,13 +49,13 @@ int s3_child_look_settled(const struct node *node, const char *id, struct s3_chi
 int s3_child_wait(const struct node *node, const char *id, struct err *e) MUST_CHECK;
 
 /*
- * The configuration that the volume's rclone was started with, kept by the mounter, and should that
- * have died by the kernel (s3_kept.h), so that the volume can be drained and given back without the
- * secrets of a request. *ret_fd is -1 when neither has one: the node was started anew.
+ * The configuration that the volume's rclone was started with, kept by the mounter so that the
+ * volume can be drained and given back without the secrets of a request. *ret_fd is -1 when the
+ * mounter has none.
  */
 int s3_child_config(const struct node *node, const char *id, int *ret_fd, struct err *e) MUST_CHECK;
 
-/* Drops that configuration in both places, and all that the mounter knows of the volume. */
+/* Drops that configuration, and all that the mounter knows of the volume. */
 int s3_child_forget(const struct node *node, const char *id, struct err *e) MUST_CHECK;
 
 /* Ends an rclone at once; what it did not upload stays in the cache. No rclone is success. */

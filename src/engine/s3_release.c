@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "engine/s3_cache.h"
 #include "engine/s3_holder.h"
-#include "engine/s3_kept.h"
 #include "engine/s3_mount.h"
 
 /* What this node itself has: nothing that is in use is taken away. */
@@ -25,7 +24,6 @@ static int give_up_own(const struct node *node, const char *id, struct err *e)
 				id, mounts.entries[i].target);
 	if (s3_cache_exists(node, id, &exists, e) < 0)
 		return -1;
-	s3_kept_drop(node, id);
 	if (!exists)
 		return 0;
 	log_warn("cache of a volume destroyed with what was not uploaded", KV("volume", id));

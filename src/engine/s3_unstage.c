@@ -205,8 +205,8 @@ static int serve_again(struct draining *d, struct err *e)
 	if (config_fd < 0)
 		return err_set(
 			e, ERR_ABORTED,
-			"nobody on that node has the keys for it any more; stage the volume there "
-			"again, and it is uploaded");
+			"the mounter no longer has the keys for it; stage the volume on that "
+			"node again, and it is uploaded");
 	if (s3_bucket_reopen(d->node, d->record, config_fd, &bucket, e) < 0)
 		return -1;
 	log_info("starting rclone only to upload what is left", KV("volume", d->id));
@@ -217,7 +217,7 @@ static int serve_again(struct draining *d, struct err *e)
 				  S3_SERVE_DRAIN, e);
 }
 
-/* The volume is free for another node. Without a configuration nobody can tell S3. */
+/* The volume is free for another node. Without the mounter's configuration nobody can tell S3. */
 static int give_back(const struct draining *d, struct err *e)
 {
 	auto_s3_bucket struct s3_bucket bucket = S3_BUCKET_NONE;
@@ -227,10 +227,10 @@ static int give_back(const struct draining *d, struct err *e)
 		return -1;
 	if (config_fd < 0) {
 		if (strcmp(d->record->node, d->node->id) == 0)
-			log_warn("the volume is drained, but the keys to say so in its bucket are "
-				 "gone (a reboot?): another node must be told with lcw volume "
-				 "release, and nothing is lost by it",
-				 KV("volume", d->id));
+			log_warn(
+				"the volume is drained, but the mounter lost the keys to say so in "
+				"its bucket: another node must be told with lcw volume release",
+				KV("volume", d->id));
 		return 0;
 	}
 	if (s3_bucket_reopen(d->node, d->record, config_fd, &bucket, e) < 0 ||

@@ -42,13 +42,6 @@ def mounter(driver):
     return next(iter(kernel.serving("mounter", f"{driver.base}/run")), None)
 
 
-def kept_keys(driver):
-    """What of this driver is in the kernel's keyring of root."""
-    with open("/proc/keys", encoding="ascii") as text:
-        return [line for line in text if f"lukscryptwalker:{driver.base}/run:" in line
-                and "i" not in line.split()[1]]  # a wiped one is listed for a moment
-
-
 def kill_rclone(driver):
     victim, = rclones(driver)
     os.kill(victim, signal.SIGKILL)
@@ -81,29 +74,6 @@ def test_a_killed_mounter_is_told_and_replaced(driver, server, volume):
     driver.unstage("pvc-1")
     assert Cli(server, "volumes/pvc-1/files", "pvc-1").names() == [
         ".lukscryptwalker/volume", "after", "before"]
-
-
-def test_a_volume_whose_mounter_died_is_given_back(driver, server, volume, base):
-    """By an unstage, which gets no secrets; also when driver and mounter died together."""
-    other = Driver(f"{base}/other", driver.binary, node="node-b", options=driver.options).start()
-    try:
-        for round_, also_driver in enumerate((False, True)):
-            stage_until_it_works(driver, volume, server)
-            target = driver.publish(volume)
-            write(f"{target}/{round_}", TEXT)
-            os.kill(mounter(driver), signal.SIGKILL)
-            until("its rclone dies with it", lambda: rclones(driver) == [])
-            if also_driver:
-                driver.restart()
-            driver.unpublish("pvc-1")
-            driver.unstage("pvc-1")
-            assert kept_keys(driver) == []
-            other.stage(volume, secrets=server.secrets())
-            assert str(round_) in os.listdir(other.staging("pvc-1"))
-            assert len(kept_keys(other)) == 1
-            other.unstage("pvc-1")
-    finally:
-        other.stop()
 
 
 def test_every_published_path_is_bound_anew(driver, server, volume):
