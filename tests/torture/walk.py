@@ -200,6 +200,7 @@ class Walker:
         outcome = self.run_once(operation, volume, [f"--target={target}", "--list"])
         expect(outcome.reply is None and outcome.outcome == "complete",
                f"{operation.name} fails without injection: {outcome.reply}")
+        expect(len(outcome.listed) == outcome.calls, "syscallpoint did not list every call")
         until("workers end", lambda: not kernel.children(self.driver.process.pid), 30)
         operation.check(volume)
         volume.state = operation.end
@@ -214,6 +215,8 @@ class Walker:
                 print(f"calls of {' '.join(key)}: {' '.join(self.known_names[key])}", flush=True)
         names, tried = self.known_names[key], 0
         for number in plan.sample(names, budget, self.arguments.thin, self.random):
+            if number < self.arguments.first:
+                continue
             chosen = injections if not self.arguments.rotate else [
                 injections[(number + self.arguments.seed) % len(injections)]]
             for injection in chosen:
@@ -278,6 +281,7 @@ def parse():
     parser.add_argument("--names", action="store_true", help="print the calls of each operation")
     parser.add_argument("--thin", action="store_true",
                         help="in long loops of the same calls (wiping, copying) only every 16th")
+    parser.add_argument("--first", type=int, default=1, help="no call before this one")
     parser.add_argument("--results", help="file to append lines of `result` (scripts/lib.sh) to")
     arguments = parser.parse_args()
     arguments.end = time.monotonic() + arguments.seconds
