@@ -9,7 +9,7 @@ import time
 
 from cluster import REPO, free_ports, tool
 
-LIMIT = 4 * 3600  # of the VM, so that it never outlives a broken run
+LIMIT = 8 * 3600  # of the VM, so that it never outlives a broken run
 
 
 class RealNode:
