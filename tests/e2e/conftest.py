@@ -87,7 +87,7 @@ def first_install(repository):
     return add.replace("https://algonomia.github.io/lukscryptwalker-csi/", repository), install[:install.index("# Or with")]
 
 
-def driver_ready(terminal, seconds=240):
+def driver_ready(terminal, seconds=600):
     for kind, role in (("daemonset", "node"), ("daemonset", "mounter"), ("deployment", "controller")):
         terminal.run(f"kubectl -n kube-system rollout status --timeout={seconds}s {kind}/my-lukscryptwalker-lukscryptwalker-csi-{role}"
                      if role != "mounter" else  # it has OnDelete, of which kubectl knows no status
