@@ -21,6 +21,7 @@ class RealNode:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.kubelet_port, self.agent_port = free_ports(2)
         self.vm = None
+        self.boot = self.boot_before = ""  # as the cluster knows them
         self.disk = self.folder / "disk"
         with open(self.disk, "wb") as disk:
             disk.truncate(16 << 30)
@@ -43,6 +44,7 @@ class RealNode:
                  "-d", str(self.disk), "-n", forwards]
         for key, value in values.items():
             words += ["-e", f"{key}={value}"]
+        self.boot_before = self.boot
         with open(self.folder / "vm.log", "ab") as log:
             self.vm = subprocess.Popen([*words, str(REPO / "tests/e2e/guest"), str(self.folder)], stdin=subprocess.DEVNULL,
                                        stdout=log, stderr=log, cwd=REPO)
@@ -54,6 +56,13 @@ class RealNode:
             self.vm.send_signal(signal.SIGTERM)
             self.vm.wait(60)
             self.vm = None
+
+    def shut_down(self, seconds=300):
+        """In order, as by `systemctl poweroff`: tests/e2e/shutdown says what that is, and must succeed."""
+        self.shell("kill $(cat /run/guest.pid)")
+        status = self.vm.wait(seconds)
+        self.vm = None
+        assert status == 0, f"the node did not end in order; see {self.folder}/vm.log"
 
     def on_node(self, *words, seconds=60, check=True):
         """Runs it on the node as root; returns what it said."""
@@ -68,11 +77,16 @@ class RealNode:
         return self.on_node("bash", "-c", text, **options)
 
     def ready(self):
-        said = self.cluster.kubectl("get", "node", self.name, "-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}',
-                                    check=False)
-        return said == "True"
+        """Since it was powered on: for a while the cluster takes a node that is off for ready."""
+        said = self.cluster.kubectl("get", "node", self.name, "-o", "jsonpath={.status.nodeInfo.bootID} "
+                                    '{.status.conditions[?(@.type=="Ready")].status}', check=False)
+        boot, _, status = said.partition(" ")
+        if status == "True" and boot != self.boot_before:
+            self.boot = boot
+            return True
+        return False
 
-    def wait_ready(self, seconds=300):
+    def wait_ready(self, seconds=600):
         end = time.monotonic() + seconds
         while not self.ready():
             assert self.vm.poll() is None, f"the node's VM ended; see {self.folder}/vm.log"
