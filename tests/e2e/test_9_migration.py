@@ -22,17 +22,18 @@ class OldVolume:
         self.node, self.terminal, self.name, self.passphrase = node, terminal, name, passphrase
         self.volume = f"pvc-00000000-0000-4000-8000-{name.encode().hex()[:12]:0>12}"
 
-    def make(self):
+    def make(self, memory=MEMORY):
         """What the Go driver leaves on the node: the image, LUKS2 in it, ext4 in that with data of a pod."""
         self.node.shell(f"""set -e; mkdir -p {FOLDER}/{self.volume} /run/by-hand && truncate -s 256M {image(self.volume)}
             printf %s {shlex.quote(self.passphrase)} > /run/passphrase
-            derivation() {{ echo "--batch-mode --key-file /run/passphrase --pbkdf argon2id --pbkdf-force-iterations 4 --pbkdf-memory {MEMORY}"; }}
-            cryptsetup luksFormat --type luks2 $(derivation) {image(self.volume)}
-            cryptsetup open --key-file /run/passphrase {image(self.volume)} by-hand
+            head -c 64 /dev/urandom > /run/volume-key
+            cryptsetup luksFormat --batch-mode --type luks2 --key-file /run/passphrase --volume-key-file /run/volume-key --key-size 512 \\
+                --pbkdf argon2id --pbkdf-force-iterations 4 --pbkdf-memory {memory} {image(self.volume)}
+            cryptsetup open --volume-key-file /run/volume-key {image(self.volume)} by-hand
             mkfs.ext4 -q -F /dev/mapper/by-hand && mount /dev/mapper/by-hand /run/by-hand
             echo of-the-go-driver-{self.name} > /run/by-hand/file
             umount /run/by-hand && cryptsetup close by-hand
-            rm /run/passphrase""", seconds=600)
+            rm /run/passphrase /run/volume-key""", seconds=600)
         return self
 
     def objects(self, secret="luks-secret"):
@@ -118,6 +119,26 @@ def test_one_that_was_not_adopted_is_at_its_first_stage(migrated, node, terminal
     terminal.until("the cluster knows it", lambda: terminal.get("luksvolume", late.volume)["status"].get("adopted")
                    if late.volume in terminal.run("kubectl get luksvolumes") else None)
     assert late.end()
+
+
+def test_a_key_derivation_of_1_gib_fits_into_the_pods_limit(migrated, node, terminal):
+    """The memory that cryptsetup chose for the Go driver's volumes, because nobody named another."""
+    def plugin():
+        one, = terminal.get("-n", "kube-system", "pods", "-l", "app=lukscryptwalker-csi-node", "--field-selector",
+                            f"spec.nodeName={node.name}")["items"]
+        return one["status"]["containerStatuses"][0]
+
+    before = plugin()
+    group = node.shell(f"ls -d $(find /sys/fs/cgroup -name '{before['containerID'].removeprefix('containerd://')}')").strip()
+    big = OldVolume(node, terminal, "big", migrated[0].passphrase).make(memory=1 << 20).objects()
+    header = node.shell(f"cryptsetup luksDump {image(big.volume)}")
+    assert re.search(r"Memory: +1048576$", header, re.M), header
+    big.start(seconds=800)
+    after = plugin()
+    assert (after["containerID"], after["restartCount"]) == (before["containerID"], before["restartCount"])
+    assert int(node.shell(f"cat {group}/memory.peak")) > 1 << 30
+    assert "oom_kill 0\n" in node.shell(f"cat {group}/memory.events")
+    assert big.end()
 
 
 def test_they_go_with_their_claims(migrated):
