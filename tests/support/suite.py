@@ -1,8 +1,10 @@
 """Kubernetes' own tests of storage, e2e.test, on a cluster of cluster.py; ginkgo runs several specs at once."""
+import contextlib
 import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 
 from cluster import tool
@@ -31,8 +33,14 @@ class Suite:
                  # A second node may be there, and cordoned.
                  "-allowed-not-ready-nodes=1"]
         with open(logs / f"{name}.log", "wb") as log:
-            subprocess.run(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=logs, check=False,
-                           timeout=60 * minutes + 600)
+            ginkgo = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=logs, start_new_session=True)
+            try:
+                ginkgo.wait(timeout=60 * minutes + 600)
+            finally:
+                # Its processes of e2e.test outlive it when it is ended.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(ginkgo.pid, signal.SIGKILL)
+                ginkgo.wait()
         assert report.exists(), f"e2e.test ended without a report; see {logs}/{name}.log"
         return Report(json.loads(report.read_text(encoding="utf-8")), self.except_for)
 
