@@ -1,5 +1,6 @@
 """Starts rpc-testserver for each test and watches that it ends cleanly."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -124,7 +125,8 @@ class Server:
         self.close_channels()
         if self.process.poll() is None:
             for child in self.children():
-                os.kill(int(child), signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                    os.kill(int(child), signal.SIGKILL)
             self.terminate()
         try:
             code = self.wait()
