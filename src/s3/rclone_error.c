@@ -41,6 +41,8 @@ static const struct {
 	{ "i/o timeout", S3_FAULT_NETWORK },
 	{ "deadline exceeded", S3_FAULT_NETWORK },
 	{ "Client.Timeout", S3_FAULT_NETWORK },
+	{ "broken pipe", S3_FAULT_NETWORK },
+	{ "dial tcp", S3_FAULT_NETWORK }, /* whatever else the kernel said to a connect */
 	{ "EOF", S3_FAULT_NETWORK },
 };
 

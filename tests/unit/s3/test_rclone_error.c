@@ -25,6 +25,9 @@ static const struct {
 	       "RequestID: , HostID: , request send failed, Get \"http://127.0.0.1:7172/b\": dial "
 	       "tcp 127.0.0.1:7172: connect: connection refused" LAST "x",
 	  S3_FAULT_NETWORK, ERR_UNAVAILABLE, "connection refused" },
+	{ HEAD "Get \"http://127.0.0.1:7172/b\": dial tcp 127.0.0.1:7172: connect: broken pipe" LAST
+	       "x",
+	  S3_FAULT_NETWORK, ERR_UNAVAILABLE, "cannot be reached" },
 	{ HEAD "Get \"http://no.such.host.invalid/\": dial tcp: lookup no.such.host.invalid on "
 	       "10.0.0.53:53: no such host" LAST "x",
 	  S3_FAULT_DNS, ERR_UNAVAILABLE, "not known to DNS" },
