@@ -88,6 +88,7 @@ class Volume:
         self.state = "absent"
         self.uuids = self.saved_uuids = None  # of the formatted volume: (LUKS, file system)
         self.made = None  # the answer of CreateVolume
+        self.copy_may_lag = False  # the store's copy of the record, because the driver said so
         self.saved = f"{driver.base}/saved-{kind}"
         self.passphrase = self.previous = PASSPHRASE
         self.changes = 0
@@ -259,7 +260,7 @@ class Volume:
             expect(not left, f"left: {left}")
             return
         beside, stored = self.record(), self.record(self.store_record())
-        expect(beside == stored, f"the store's record differs: {beside} {stored}")
+        expect(beside == stored or self.copy_may_lag, f"the store's record differs: {beside} {stored}")
         wanted = "reserved" if state == "reserved" else "formatted"
         expect(beside["state"] == wanted, f"the record says {beside['state']}")
         size = os.path.getsize(self.driver.image(self.id))
