@@ -38,10 +38,11 @@ int context_parse(struct text_pair pairs[], size_t count, const char *id, struct
 		if (is_of_the_go_driver(pairs[i].key))
 			continue;
 		pairs[kept] = pairs[i];
-		if (!parent && strcmp(pairs[kept].key, param_rules[PARAM_LOCAL_PATH].key) == 0)
-			parent = parent_of(pairs[kept].value, id);
-		if (parent && strcmp(pairs[kept].key, param_rules[PARAM_LOCAL_PATH].key) == 0)
-			pairs[kept].value = parent;
+		if (!parent && strcmp(pairs[i].key, param_rules[PARAM_LOCAL_PATH].key) == 0) {
+			parent = parent_of(pairs[i].value, id);
+			if (parent)
+				pairs[kept].value = parent;
+		}
 		kept++;
 	}
 	return params_parse(pairs, kept, ret_params, e);
