@@ -61,35 +61,22 @@ static bool is_ours(const struct publication *p, const struct mount_entry *mount
 }
 
 /*
- * Kubelet binds the device node of a raw block volume once more for itself, beside the path that
- * it gives to the driver (pkg/volume/csi/csi_block.go), and into the pod's folder.
- */
-static bool is_of_kubelet(const struct publication *p, const char *target)
-{
-	static const char own[] = "/plugins/kubernetes.io/csi/volumeDevices/";
-	static const char ours[] = "/plugins/kubernetes.io/csi/volumeDevices/publish/";
-	const char *rest = target + strlen(p->target.kubelet->resolved);
-
-	if (!p->request->record->block)
-		return false;
-	return (strncmp(rest, own, strlen(own)) == 0 && strncmp(rest, ours, strlen(ours)) != 0) ||
-	       (target_is_of_pod(p->target.kubelet, target) && strstr(rest, "/volumeDevices/"));
-}
-
-/*
  * How often the volume is published elsewhere than at this target. Counted in kubelet's folder
  * only: below --host-root every mount is seen a second time.
  */
 static unsigned others(const struct publication *p)
 {
+	const struct kubelet_dir *kubelet = p->target.kubelet;
+	bool block = p->request->record->block;
 	unsigned count = 0;
 
 	for (size_t i = 0; i < p->mounts.count; i++) {
 		const struct mount_entry *mount = &p->mounts.entries[i];
 
-		if (path_is_within(mount->target, p->target.kubelet->resolved) &&
-		    is_ours(p, mount) && strcmp(mount->target, p->staging.path) != 0 &&
-		    strcmp(mount->target, p->target.path) != 0 && !is_of_kubelet(p, mount->target))
+		if (path_is_within(mount->target, kubelet->resolved) && is_ours(p, mount) &&
+		    strcmp(mount->target, p->staging.path) != 0 &&
+		    strcmp(mount->target, p->target.path) != 0 &&
+		    !(block && target_is_of_kubelet(kubelet, mount->target)))
 			count++;
 	}
 	return count;

@@ -80,26 +80,48 @@ int target_parse(const struct kubelet_dir *kubelet, const char *path, const char
 	return 0;
 }
 
-bool target_is_of_pod(const struct kubelet_dir *kubelet, const char *path)
-{
-	static const char pods[] = "/pods/";
-	size_t length = strlen(kubelet->resolved);
+/*
+ * Where kubelet has the volumes of CSI drivers in its folder (pkg/volume/csi: csi_attacher.go,
+ * csi_block.go).
+ */
+#define PODS "pods/"
+#define CSI "plugins/kubernetes.io/csi/"
+#define DEVICES CSI "volumeDevices/"
+#define DEVICE_STAGED DEVICES "staging/"
+#define DEVICE_PUBLISHED DEVICES "publish/"
 
-	return path_is_within(path, kubelet->resolved) &&
-	       strncmp(path + length, pods, strlen(pods)) == 0;
+static bool begins(const char *text, const char *start)
+{
+	return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* Where kubelet has a volume staged (pkg/volume/csi: csi_attacher.go, csi_block.go). */
+/* A resolved path without kubelet's folder; "" for one that is not in it. */
+static const char *below(const struct kubelet_dir *kubelet, const char *path)
+{
+	size_t length = strlen(kubelet->resolved);
+
+	return path_is_within(path, kubelet->resolved) && path[length] ? path + length + 1 : "";
+}
+
+bool target_is_of_pod(const struct kubelet_dir *kubelet, const char *path)
+{
+	return begins(below(kubelet, path), PODS);
+}
+
+bool target_is_of_kubelet(const struct kubelet_dir *kubelet, const char *path)
+{
+	const char *rest = below(kubelet, path);
+
+	return (begins(rest, DEVICES) && !begins(rest, DEVICE_PUBLISHED)) ||
+	       (begins(rest, PODS) && strstr(rest, "/volumeDevices/"));
+}
+
 static bool is_staging(const struct target *target)
 {
-	static const char csi[] = "plugins/kubernetes.io/csi/";
-	static const char block[] = "volumeDevices/staging/";
 	const char *last = strrchr(target->relative, '/');
 
-	if (strncmp(target->relative, csi, strlen(csi)) != 0)
-		return false;
-	return strcmp(last, "/globalmount") == 0 ||
-	       strncmp(target->relative + strlen(csi), block, strlen(block)) == 0;
+	return begins(target->relative, DEVICE_STAGED) ||
+	       (begins(target->relative, CSI) && strcmp(last, "/globalmount") == 0);
 }
 
 int target_parse_for_pod(const struct kubelet_dir *kubelet, const char *path,

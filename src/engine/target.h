@@ -39,6 +39,12 @@ int target_parse(const struct kubelet_dir *kubelet, const char *path, const char
 bool target_is_of_pod(const struct kubelet_dir *kubelet, const char *path);
 
 /*
+ * Whether kubelet itself binds the device node of a raw block volume at this resolved path: it does
+ * so beside the path that it gives to the driver, and in the pod's folder. Pure.
+ */
+bool target_is_of_kubelet(const struct kubelet_dir *kubelet, const char *path);
+
+/*
  * The target path of a pod: as target_parse; INVALID_ARGUMENT too where it is one of the staging
  * paths of kubelet, whose mounts are staged and unstaged, and never published.
  */
