@@ -142,6 +142,10 @@ int fd_write_file_atomic(int dir_fd, const char *name, const char *text)
 	/* One writer at a time (the volume's lock), so a fixed name leaves no litter. */
 	if (snprintf(temporary, sizeof(temporary), ".%s.tmp", name) >= (int)sizeof(temporary))
 		return -ENAMETOOLONG;
+	/* For fsync, which refuses O_PATH. Now: what fails after the rename has changed it. */
+	auto_close int dir = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
 	int rc = write_temporary(dir_fd, temporary, text);
 	if (rc == 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
 		rc = -errno;
@@ -149,9 +153,7 @@ int fd_write_file_atomic(int dir_fd, const char *name, const char *text)
 		unlinkat(dir_fd, temporary, 0);
 		return rc;
 	}
-	/* fsync refuses O_PATH descriptors. */
-	auto_close int dir = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return dir < 0 || fsync(dir) < 0 ? -errno : 0;
+	return fsync(dir) < 0 ? -errno : 0;
 }
 
 int fd_read_small(const char *path, char *buffer, size_t size)

@@ -34,7 +34,9 @@ int fd_read_trusted_file(const char *path, size_t limit, char **ret_text) MUST_C
 
 /*
  * Replaces dir_fd/name by `text` so that a reader or a power cut sees the old or the new
- * content, whole: temporary file, fsync, rename, fsync of the directory. Mode 0600.
+ * content, whole: temporary file, fsync, rename, fsync of the directory. Mode 0600. After an error
+ * the old content is there; the one exception is a disk that fails in the last step, and then the
+ * new one is, as long as there is no power cut.
  */
 int fd_write_file_atomic(int dir_fd, const char *name, const char *text) MUST_CHECK;
 
