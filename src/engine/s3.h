@@ -94,7 +94,10 @@ int s3_usage(const struct node *node, const struct volume_record *record, const 
 
 /* What an alive rclone of this node has not uploaded yet. */
 struct s3_queue {
-	uint64_t files, bytes;
+	uint64_t files, bytes; /* all that wait, also those of `uploading` */
+	uint64_t uploading;    /* files that are being uploaded now */
+	uint64_t cache_bytes;  /* what its cache takes, uploaded or not */
+	char error[256];       /* the last failure that rclone told of, or "" */
 };
 
 /*

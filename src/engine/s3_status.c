@@ -135,5 +135,8 @@ int s3_queue_look(const struct node *node, const struct volume_record *record,
 			       record->id);
 	ret_queue->files = child.queued + child.uploading;
 	ret_queue->bytes = child.queued_bytes;
+	ret_queue->uploading = child.uploading;
+	ret_queue->cache_bytes = child.cache_bytes;
+	memcpy(ret_queue->error, child.error, sizeof(ret_queue->error));
 	return 0;
 }

@@ -1,5 +1,5 @@
 """An S3 server that fails in each way there is. What a cache does meanwhile is in
-tests/vm/cases/test_s3.py."""
+tests/vm/cases/test_s3_caches.py."""
 import os
 import time
 

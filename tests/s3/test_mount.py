@@ -1,5 +1,5 @@
 """Staging on this machine's kernel: without a cache (rclone-vfs-cache-mode: off) it needs no
-device-mapper. The cache, and all that it keeps, is tested in tests/vm/cases/test_s3.py."""
+device-mapper. The cache, and all that it keeps, is tested in tests/vm/cases/test_s3_caches.py."""
 import concurrent.futures
 import glob
 import os

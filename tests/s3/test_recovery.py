@@ -1,5 +1,5 @@
 """What is left after a kill, and how a stage mends it: on this machine's kernel, without a cache.
-What the cache keeps through it is in tests/vm/cases/test_s3.py and tests/torture/s3.py."""
+What the cache keeps through it is in tests/vm/cases/test_s3_caches.py and tests/torture/s3_kills.py."""
 import contextlib
 import os
 import signal

@@ -1,29 +1,23 @@
 """Volumes in S3 on a real kernel: dm-crypt cache, real rclone, real S3 server.
 
-Loopback only. What needs no device-mapper is in tests/s3.
+Loopback only. What needs no device-mapper is in tests/s3; what is about the cache alone, in test_s3_caches.py.
 """
-# time limit: 1800
+# time limit: 1500
 import glob
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 
-import grpc
 import kernel
 import pytest
-from driver import MODES, mount_capability, until
-from faulty import Faulty
-from s3 import Cli, Server, leaks
-
-import csi_pb2 as csi
+from driver import until
 from fixtures import folder, running_driver
+from s3 import Cli, leaks
+from s3_volumes import (MARKER, OPTIONS, close_it, condition, create, delete, driver, lcw, lcw_command,  # noqa: F401
+                        open_it, processes, rclones, read, server, write)
 
-OPTIONS = [f"--rclone={os.environ['LCW_RCLONE']}"]
-MOUNTER_USER = 47710  # src/mounter/confine.h
-MARKER = "the quick brown fox is a secret"
 WRITER = """
 import os, sys, time
 out = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY | os.O_APPEND)
@@ -33,86 +27,6 @@ while not os.path.exists(sys.argv[2]):
 os.close(out)
 print(count)
 """
-
-
-@pytest.fixture
-def server():
-    with folder() as base:
-        one = Server(base).start()
-        yield one
-        one.stop()
-
-
-def sweep(driver):
-    """What a test that failed left behind, so that the next one does not fail of it."""
-    left = [mount[0] for mount in kernel.mounts() if mount[0].startswith(f"{driver.base}/")]
-    for path in reversed(left):
-        kernel.run("umount", "-l", path, check=False)
-    for victim in rclones(driver) if left else []:
-        os.kill(victim, signal.SIGKILL)
-    if left and "luks-pvc-1" in kernel.mappings():
-        time.sleep(1)
-        kernel.run("cryptsetup", "close", "luks-pvc-1", check=False)
-    for victim in processes(driver, "mounter") if left else []:
-        os.kill(victim, signal.SIGKILL)
-    return left
-
-
-@pytest.fixture
-def driver():
-    with folder() as base, running_driver(base, options=OPTIONS) as one:
-        yield one
-        left = sweep(one)
-    assert left == []
-
-
-def create(driver, server, name="pvc-1", **parameters):
-    return driver.controller.CreateVolume(csi.CreateVolumeRequest(
-        name=name, parameters=server.parameters(**parameters), secrets=server.secrets(),
-        volume_capabilities=[mount_capability()],
-        capacity_range=csi.CapacityRange(required_bytes=1 << 30)), timeout=120).volume
-
-
-def delete(driver, server, volume_id):
-    driver.controller.DeleteVolume(csi.DeleteVolumeRequest(
-        volume_id=volume_id, secrets=server.secrets()), timeout=120)
-
-
-def open_it(driver, server, volume, **options):
-    driver.stage(volume, secrets=server.secrets(), **options)
-    return driver.publish(volume)
-
-
-def close_it(driver, volume):
-    driver.unpublish(volume.volume_id)
-    driver.unstage(volume.volume_id)
-
-
-def write(path, text):
-    with open(path, "w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-
-
-def read(path):
-    with open(path, encoding="utf-8") as content:
-        return content.read()
-
-
-def condition(driver, volume):
-    answer = driver.controller.ControllerGetVolume(
-        csi.ControllerGetVolumeRequest(volume_id=volume.volume_id), timeout=60)
-    return answer.status.volume_condition
-
-
-def processes(driver, command):
-    """Processes with this word that serve volumes of this driver."""
-    return kernel.serving(command, driver.base)
-
-
-def rclones(driver):
-    return processes(driver, "mount2")
 
 
 def test_the_whole_life_of_a_volume(driver, server, refused):
@@ -204,14 +118,25 @@ def test_a_stopped_server_aborts_the_unstage_until_it_is_back(driver, server, re
     target = open_it(driver, server, volume)
     write(f"{target}/a", MARKER)
     server.stop()
-    assert json.loads(lcw(driver, "show", "pvc-1", "-o", "json"))["state"] == "formatted"
+    shown = json.loads(lcw(driver, "show", "pvc-1", "-o", "json"))
+    assert shown["state"] == "formatted"
+    assert set(shown["uploads"]) == {"files", "bytes", "uploading", "cacheBytes", "lastError"}
+    assert (shown["uploads"]["files"], shown["uploads"]["bytes"]) == (1, 31)
+    assert "1 files with 31 bytes wait for S3" in lcw(driver, "show", "pvc-1")
     assert "1 files, 31 bytes left" in lcw(driver, "drain", "pvc-1", check=False)
-    driver.unpublish("pvc-1")
-    with refused("ABORTED", "1 files with 31 bytes"):
-        driver.unstage("pvc-1", timeout=25)
-    assert kernel.mount_at(driver.staging("pvc-1")) is not None
-    server.start()
+    with subprocess.Popen(lcw_command(driver, "drain", "pvc-1", "--wait"), stdout=subprocess.PIPE, text=True) as waiter:
+        driver.unpublish("pvc-1")
+        with refused("ABORTED", "1 files with 31 bytes"):
+            driver.unstage("pvc-1", timeout=25)
+        assert kernel.mount_at(driver.staging("pvc-1")) is not None
+        assert waiter.poll() is None, waiter.stdout.read()
+        server.start()
+        bars = waiter.communicate(timeout=120)[0]
+    assert waiter.returncode == 0 and "31 bytes left" in bars.splitlines()[0]
+    assert bars.splitlines()[-1] == f"[{'#' * 40}] 0 files, 0 bytes left"
+    assert json.loads(lcw(driver, "show", "pvc-1", "-o", "json"))["uploads"]["files"] == 0
     driver.unstage("pvc-1")
+    assert "uploads" not in json.loads(lcw(driver, "show", "pvc-1", "-o", "json"))
     assert Cli(server, "volumes/pvc-1/files", "pvc-1").read("a") == MARKER
 
 
@@ -230,12 +155,6 @@ def test_a_second_node_is_fenced_until_the_first_has_drained(driver, server, ref
         other.unstage("pvc-1")
 
 
-def lcw(driver, *words, check=True):
-    return kernel.run(os.path.join(os.environ["LCW_BUILD"], "lcw"), "volume", *words,
-                      f"--state-dir={driver.base}/state", f"--run-dir={driver.base}/run",
-                      f"--node-id={driver.node}", check=check)
-
-
 def test_no_secret_is_found_anywhere(driver, server):
     volume = create(driver, server)
     target = open_it(driver, server, volume)
@@ -245,127 +164,6 @@ def test_no_secret_is_found_anywhere(driver, server):
     assert os.path.isdir(f"{driver.base}/run/cache/pvc-1/vfsMeta")  # rclone's notes are looked at too
     assert leaks(driver, server, pids, "pvc-1") == []
     close_it(driver, volume)
-
-
-def power_cut(driver, target):
-    """All processes die at once, and the mounts are gone."""
-    for victim in rclones(driver):
-        os.kill(victim, signal.SIGKILL)
-    driver.kill()
-    for path in (target, driver.staging("pvc-1"), f"{driver.base}/run/cache/pvc-1"):
-        kernel.run("umount", "-l", path)
-    until("the cache is free", lambda: subprocess.run(
-        ["cryptsetup", "close", "luks-pvc-1"], check=False, capture_output=True).returncode == 0)
-    os.rmdir(target)
-
-
-def test_a_reboot_uploads_what_was_synced(driver, server):
-    volume = create(driver, server, rclone_vfs_write_back="1h")
-    target = open_it(driver, server, volume)
-    write(f"{target}/a", MARKER)
-    power_cut(driver, target)
-    driver.start()
-    driver.stage(volume, secrets=server.secrets())
-    assert read(f"{driver.staging('pvc-1')}/a") == MARKER
-    driver.unstage("pvc-1")
-    assert Cli(server, "volumes/pvc-1/files", "pvc-1").read("a") == MARKER
-
-
-def test_a_cache_of_a_mounter_that_was_root_is_taken_over(driver, server):
-    """As an earlier version left it, with data in it that are nowhere else."""
-    volume = create(driver, server, rclone_vfs_write_back="1h")
-    target = open_it(driver, server, volume)
-    cache = f"{driver.base}/run/cache/pvc-1"
-    os.mkdir(f"{target}/deeper")
-    write(f"{target}/deeper/a", MARKER)
-    until("it is noted", lambda: glob.glob(f"{cache}/vfsMeta/**/a", recursive=True))
-    kernel.run("sync")
-    kernel.run("chown", "-R", "0:0", cache)
-    for victim in processes(driver, "mounter"):
-        os.kill(victim, signal.SIGKILL)
-    until("its rclone is gone too", lambda: rclones(driver) == [])
-    power_cut(driver, target)
-    kernel.run("chown", "-R", "0:0", f"{driver.base}/run/mounter")
-    driver.start()
-    driver.stage(volume, secrets=server.secrets())
-    found = {os.lstat(path).st_uid for path in (cache, *glob.glob(f"{cache}/**", recursive=True))}
-    assert found == {MOUNTER_USER}
-    assert read(f"{driver.staging('pvc-1')}/deeper/a") == MARKER
-    driver.unstage("pvc-1")
-    assert Cli(server, "volumes/pvc-1/files", "pvc-1").read("deeper/a") == MARKER
-
-
-def test_a_cache_that_was_given_up_is_never_uploaded(driver, server, refused):
-    """Not even when a call dies at a bad moment: it writes nothing into the bucket."""
-    faulty = Faulty(server.port)
-    volume = create(driver, server, rclone_vfs_write_back="1h", s3_endpoint=faulty.endpoint)
-    target = open_it(driver, server, volume)
-    write(f"{target}/a", "older")
-    power_cut(driver, target)
-    with folder() as base, running_driver(base, options=OPTIONS, node="node-b") as other:
-        create(other, server, rclone_vfs_write_back="1h", s3_endpoint=faulty.endpoint)
-        lcw(other, "release", "pvc-1", "--node=node-a", "--accept-loss")
-        other.stage(volume, secrets=server.secrets())
-        write(f"{other.staging('pvc-1')}/a", "newer")
-        other.unstage("pvc-1")
-    driver.start()
-    for capability in (mount_capability(), mount_capability(mode=MODES.MULTI_NODE_READER_ONLY)):
-        faulty.requests.clear()
-        with refused("FAILED_PRECONDITION", "would overwrite newer files"):
-            driver.stage(volume, secrets=server.secrets(), capability=capability)
-        assert faulty.requests
-        assert not [one for one in faulty.requests if not one.startswith(("GET", "HEAD"))]
-    lcw(driver, "release", "pvc-1", "--node=node-a", "--accept-loss")
-    driver.stage(volume, secrets=server.secrets())
-    assert read(f"{driver.staging('pvc-1')}/a") == "newer"
-    driver.unstage("pvc-1")
-    faulty.stop()
-
-
-def test_a_cache_that_could_not_be_opened_does_not_stand_in_the_way(driver, server):
-    """It was made, and nothing was ever written into it: no administrator needs to look."""
-    volume = create(driver, server)
-    place = f"{driver.base}/run/cache/pvc-1"
-    os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
-    for follower in (driver.stage, lambda *_, **__: driver.unstage("pvc-1")):
-        write(place, "not a folder")
-        with pytest.raises(grpc.RpcError, match="cache of volume"):
-            driver.stage(volume, secrets=server.secrets())
-        assert os.path.exists(f"{driver.base}/state/cache/pvc-1/luks-pvc-1.img")
-        os.unlink(place)
-        follower(volume, secrets=server.secrets())
-        driver.unstage("pvc-1")
-        assert glob.glob(f"{driver.base}/state/cache/*") == []
-    # Nor does another node need to be told of it.
-    with folder() as base, running_driver(base, options=OPTIONS, node="node-b") as other:
-        other.stage(volume, secrets=server.secrets())
-        other.unstage("pvc-1")
-
-
-def test_a_reader_uploads_nothing(driver, server):
-    """Its rclone dies while it writes a note, and the file is another one since."""
-    volume = create(driver, server)
-    reader = mount_capability(mode=MODES.MULTI_NODE_READER_ONLY)
-    cli = Cli(server, "volumes/pvc-1/files", "pvc-1")
-    cli.write("a", "older")
-
-    def cut_off_a_note():
-        note, = glob.glob(f"{driver.base}/run/cache/pvc-1/vfsMeta/**/a", recursive=True)
-        os.kill(rclones(driver)[0], signal.SIGKILL)
-        until("it is gone", lambda: rclones(driver) == [])
-        os.truncate(note, 0)
-
-    driver.stage(volume, secrets=server.secrets(), capability=reader)
-    assert read(f"{driver.staging('pvc-1')}/a") == "older"
-    cut_off_a_note()
-    cli.write("a", "newer")
-    driver.stage(volume, secrets=server.secrets(), capability=reader)
-    assert read(f"{driver.staging('pvc-1')}/a") == "newer"
-    cut_off_a_note()
-    driver.unstage("pvc-1")
-    time.sleep(3)  # of write-back
-    assert cli.read("a") == "newer"
-    assert glob.glob(f"{driver.base}/state/cache/*") == []
 
 
 def test_a_name_that_s3_cannot_take_is_told_and_kept(driver, server, refused):

@@ -1,0 +1,201 @@
+"""The cache of a volume in S3: what it holds is uploaded after whatever happened, or never, as it has to be."""
+# time limit: 1500
+import glob
+import os
+import re
+import signal
+import subprocess
+import time
+
+import grpc
+import kernel
+import pytest
+from driver import MODES, mount_capability, until
+from faulty import Faulty
+from fixtures import folder, running_driver
+from s3 import Cli
+from s3_volumes import (MARKER, OPTIONS, close_it, condition, create, driver, lcw, open_it, processes, rclones,  # noqa: F401
+                        read, server, write)
+
+MOUNTER_USER = 47710  # src/mounter/confine.h
+
+
+@pytest.mark.parametrize("mode", ["minimal", "writes"])
+def test_the_other_cache_modes_lose_nothing_either(driver, server, mode):
+    """`minimal` streams what is opened for writing only: it is in S3 when it is closed."""
+    volume = create(driver, server, rclone_vfs_cache_mode=mode, rclone_vfs_write_back="1h")
+    target = open_it(driver, server, volume)
+    write(f"{target}/written", MARKER)
+    with open(f"{target}/updated", "w+", encoding="utf-8") as both:
+        both.write(MARKER)
+        both.flush()
+        os.fsync(both.fileno())
+        both.seek(0)
+        assert both.read() == MARKER
+    cli = Cli(server, "volumes/pvc-1/files", "pvc-1")
+    assert ("written" in cli.names()) == (mode == "minimal") and "updated" not in cli.names()
+    os.kill(rclones(driver)[0], signal.SIGKILL)
+    until("it is gone", lambda: rclones(driver) == [])
+    driver.stage(volume, secrets=server.secrets())
+    assert [read(f"{target}/{name}") for name in ("written", "updated")] == [MARKER, MARKER]
+    close_it(driver, volume)
+    assert [cli.read(name) for name in ("written", "updated")] == [MARKER, MARKER]
+    assert glob.glob(f"{driver.base}/state/cache/*") == []
+
+
+def power_cut(driver, target):
+    """All processes die at once, and the mounts are gone."""
+    for victim in rclones(driver):
+        os.kill(victim, signal.SIGKILL)
+    driver.kill()
+    for path in (target, driver.staging("pvc-1"), f"{driver.base}/run/cache/pvc-1"):
+        kernel.run("umount", "-l", path)
+    until("the cache is free", lambda: subprocess.run(
+        ["cryptsetup", "close", "luks-pvc-1"], check=False, capture_output=True).returncode == 0)
+    os.rmdir(target)
+
+
+def test_a_reboot_uploads_what_was_synced(driver, server):
+    volume = create(driver, server, rclone_vfs_write_back="1h")
+    target = open_it(driver, server, volume)
+    write(f"{target}/a", MARKER)
+    power_cut(driver, target)
+    driver.start()
+    driver.stage(volume, secrets=server.secrets())
+    assert read(f"{driver.staging('pvc-1')}/a") == MARKER
+    driver.unstage("pvc-1")
+    assert Cli(server, "volumes/pvc-1/files", "pvc-1").read("a") == MARKER
+
+
+def test_a_cache_of_a_mounter_that_was_root_is_taken_over(driver, server):
+    """As an earlier version left it, with data in it that are nowhere else."""
+    volume = create(driver, server, rclone_vfs_write_back="1h")
+    target = open_it(driver, server, volume)
+    cache = f"{driver.base}/run/cache/pvc-1"
+    os.mkdir(f"{target}/deeper")
+    write(f"{target}/deeper/a", MARKER)
+    until("it is noted", lambda: glob.glob(f"{cache}/vfsMeta/**/a", recursive=True))
+    kernel.run("sync")
+    kernel.run("chown", "-R", "0:0", cache)
+    for victim in processes(driver, "mounter"):
+        os.kill(victim, signal.SIGKILL)
+    until("its rclone is gone too", lambda: rclones(driver) == [])
+    power_cut(driver, target)
+    kernel.run("chown", "-R", "0:0", f"{driver.base}/run/mounter")
+    driver.start()
+    driver.stage(volume, secrets=server.secrets())
+    found = {os.lstat(path).st_uid for path in (cache, *glob.glob(f"{cache}/**", recursive=True))}
+    assert found == {MOUNTER_USER}
+    assert read(f"{driver.staging('pvc-1')}/deeper/a") == MARKER
+    driver.unstage("pvc-1")
+    assert Cli(server, "volumes/pvc-1/files", "pvc-1").read("deeper/a") == MARKER
+
+
+def test_a_cache_that_was_given_up_is_never_uploaded(driver, server, refused):
+    """Not even when a call dies at a bad moment: it writes nothing into the bucket."""
+    faulty = Faulty(server.port)
+    volume = create(driver, server, rclone_vfs_write_back="1h", s3_endpoint=faulty.endpoint)
+    target = open_it(driver, server, volume)
+    write(f"{target}/a", "older")
+    power_cut(driver, target)
+    with folder() as base, running_driver(base, options=OPTIONS, node="node-b") as other:
+        create(other, server, rclone_vfs_write_back="1h", s3_endpoint=faulty.endpoint)
+        lcw(other, "release", "pvc-1", "--node=node-a", "--accept-loss")
+        other.stage(volume, secrets=server.secrets())
+        write(f"{other.staging('pvc-1')}/a", "newer")
+        other.unstage("pvc-1")
+    driver.start()
+    for capability in (mount_capability(), mount_capability(mode=MODES.MULTI_NODE_READER_ONLY)):
+        faulty.requests.clear()
+        with refused("FAILED_PRECONDITION", "would overwrite newer files"):
+            driver.stage(volume, secrets=server.secrets(), capability=capability)
+        assert faulty.requests
+        assert not [one for one in faulty.requests if not one.startswith(("GET", "HEAD"))]
+    lcw(driver, "release", "pvc-1", "--node=node-a", "--accept-loss")
+    driver.stage(volume, secrets=server.secrets())
+    assert read(f"{driver.staging('pvc-1')}/a") == "newer"
+    driver.unstage("pvc-1")
+    faulty.stop()
+
+
+def test_a_cache_that_could_not_be_opened_does_not_stand_in_the_way(driver, server):
+    """It was made, and nothing was ever written into it: no administrator needs to look."""
+    volume = create(driver, server)
+    place = f"{driver.base}/run/cache/pvc-1"
+    os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+    for follower in (driver.stage, lambda *_, **__: driver.unstage("pvc-1")):
+        write(place, "not a folder")
+        with pytest.raises(grpc.RpcError, match="cache of volume"):
+            driver.stage(volume, secrets=server.secrets())
+        assert os.path.exists(f"{driver.base}/state/cache/pvc-1/luks-pvc-1.img")
+        os.unlink(place)
+        follower(volume, secrets=server.secrets())
+        driver.unstage("pvc-1")
+        assert glob.glob(f"{driver.base}/state/cache/*") == []
+    # Nor does another node need to be told of it.
+    with folder() as base, running_driver(base, options=OPTIONS, node="node-b") as other:
+        other.stage(volume, secrets=server.secrets())
+        other.unstage("pvc-1")
+
+
+def test_a_reader_uploads_nothing(driver, server):
+    """Its rclone dies while it writes a note, and the file is another one since."""
+    volume = create(driver, server)
+    reader = mount_capability(mode=MODES.MULTI_NODE_READER_ONLY)
+    cli = Cli(server, "volumes/pvc-1/files", "pvc-1")
+    cli.write("a", "older")
+
+    def cut_off_a_note():
+        note, = glob.glob(f"{driver.base}/run/cache/pvc-1/vfsMeta/**/a", recursive=True)
+        os.kill(rclones(driver)[0], signal.SIGKILL)
+        until("it is gone", lambda: rclones(driver) == [])
+        os.truncate(note, 0)
+
+    driver.stage(volume, secrets=server.secrets(), capability=reader)
+    assert read(f"{driver.staging('pvc-1')}/a") == "older"
+    cut_off_a_note()
+    cli.write("a", "newer")
+    driver.stage(volume, secrets=server.secrets(), capability=reader)
+    assert read(f"{driver.staging('pvc-1')}/a") == "newer"
+    cut_off_a_note()
+    driver.unstage("pvc-1")
+    time.sleep(3)  # of write-back
+    assert cli.read("a") == "newer"
+    assert glob.glob(f"{driver.base}/state/cache/*") == []
+
+
+def test_a_writer_notices_no_fault_of_the_server(driver, server):
+    """All that it writes is kept here, the condition says why it stays here, and all goes when the fault is over."""
+    faulty = Faulty(server.port)
+    volume = create(driver, server, rclone_vfs_write_back="1s", s3_endpoint=faulty.endpoint)
+    target = open_it(driver, server, volume)
+    assert os.listdir(target) == []  # what is in a folder is known from now on (docs/s3.md, limits)
+    faults = {"refuse": "connection reset|EOF", "500": "StatusCode: 500", "403": "StatusCode: 403"}
+    for number, (mode, words) in enumerate(faults.items(), 1):
+        faulty.be(mode)
+        write(f"{target}/{mode}", MARKER)
+        until(f"the condition says {mode}", lambda w=words: re.search(w, condition(driver, volume).message), 120)
+        assert condition(driver, volume).abnormal and f"uploads fail ({number} files wait)" in condition(driver, volume).message
+    faulty.be("hang")  # which rclone takes for a slow server for minutes
+    write(f"{target}/hang", MARKER)
+    assert "4 files, 124 bytes left" in lcw(driver, "drain", "pvc-1", check=False)
+    faulty.be("drop")
+    faulty.chance = 0.05  # of a piece
+    with open(f"{target}/large", "wb") as out:
+        out.write(os.urandom(6 << 20))
+    assert [read(f"{target}/{name}") for name in (*faults, "hang")] == [MARKER] * 4
+    driver.unpublish("pvc-1")
+    until("it is drained", lambda: drained(driver), 300)
+    assert sorted(Cli(server, "volumes/pvc-1/files", "pvc-1").names()) == sorted([*faults, "hang", "large"])
+    assert Cli(server, "volumes/pvc-1/files", "pvc-1").read("hang") == MARKER
+    faulty.stop()
+
+
+def drained(driver):
+    """One call of kubelet, which repeats it for ever."""
+    try:
+        driver.unstage("pvc-1", timeout=60)
+    except grpc.RpcError as error:
+        assert error.code().name == "ABORTED", error.details()
+        return False
+    return True
