@@ -12,6 +12,7 @@
 #include "ctl/node.h"
 #include "engine/condition.h"
 #include "engine/s3.h"
+#include "engine/s3_cache.h"
 
 static const char *type_of(const struct volume_record *record)
 {
@@ -85,18 +86,50 @@ int ctl_volume_list(const struct ctl *ctl, char *words[], struct err *e)
 	return all ? CTL_OK : CTL_FAILED;
 }
 
-/* What waits for S3, where that can be known: the volume is mounted on this node. */
-static void add_uploads(json_t *volume, const struct s3_queue *queue)
+/* What waits for S3, where there is an answer: a volume with a cache, staged on this node. */
+struct uploads {
+	bool asked, known;
+	struct s3_queue queue;
+	struct err why; /* it is not known */
+};
+
+static void look_at_uploads(const struct node *node, const struct volume_record *record,
+			    struct uploads *ret_uploads)
 {
-	json_object_set_new(volume, "uploads",
-			    json_pack("{s:I, s:I, s:I, s:I, s:s}", "files",
-				      (json_int_t)queue->files, "bytes", (json_int_t)queue->bytes,
-				      "uploading", (json_int_t)queue->uploading, "cacheBytes",
-				      (json_int_t)queue->cache_bytes, "lastError", queue->error));
+	memset(ret_uploads, 0, sizeof(*ret_uploads));
+	ret_uploads->asked = params_backend(&record->params) == BACKEND_S3 &&
+			     strcmp(record->node, node->id) == 0 && s3_cache_is_used(record);
+	ret_uploads->known = ret_uploads->asked && s3_queue_look(node, record, &ret_uploads->queue,
+								 &ret_uploads->why) == 0;
 }
 
-static void print_uploads(const struct s3_queue *queue)
+/* Unknown is null, and never nothing. */
+static void add_uploads(json_t *volume, const struct uploads *uploads)
 {
+	const struct s3_queue *queue = &uploads->queue;
+
+	if (!uploads->asked)
+		return;
+	json_object_set_new(volume, "uploads",
+			    !uploads->known ? json_null()
+					    : json_pack("{s:I, s:I, s:I, s:I, s:s}", "files",
+							(json_int_t)queue->files, "bytes",
+							(json_int_t)queue->bytes, "uploading",
+							(json_int_t)queue->uploading, "cacheBytes",
+							(json_int_t)queue->cache_bytes, "lastError",
+							queue->error));
+}
+
+static void print_uploads(const struct uploads *uploads)
+{
+	const struct s3_queue *queue = &uploads->queue;
+
+	if (!uploads->asked)
+		return;
+	if (!uploads->known) {
+		printf("uploads    not known: %s\n", uploads->why.msg);
+		return;
+	}
 	printf("uploads    %" PRIu64 " files with %" PRIu64 " bytes wait for S3, %" PRIu64
 	       " of them are being uploaded\ncache      %" PRIu64 " bytes\n",
 	       queue->files, queue->bytes, queue->uploading, queue->cache_bytes);
@@ -123,21 +156,17 @@ int ctl_volume_show(const struct ctl *ctl, char *words[], struct err *e)
 	auto_ctl_node struct ctl_node node = CTL_NODE_NONE;
 	auto_record struct volume_record record = { 0 };
 	struct condition condition;
-	struct s3_queue queue;
-	struct err ignored; /* of rclone: the condition tells it */
+	struct uploads uploads;
 	bool stored;
 
 	if (ctl_node_open(ctl, &node, e) < 0 ||
 	    ctl_find_volume(ctl, &node, words[0], &record, &stored, e) < 0)
 		return -1;
 	condition_look(&node.node, &record, &condition);
-	bool has_queue = params_backend(&record.params) == BACKEND_S3 &&
-			 strcmp(record.node, node.node.id) == 0 &&
-			 s3_queue_look(&node.node, &record, &queue, &ignored) == 0;
+	look_at_uploads(&node.node, &record, &uploads);
 	if (ctl->output == CTL_JSON) {
 		auto_json json_t *volume = volume_json(&record, &condition);
-		if (has_queue)
-			add_uploads(volume, &queue);
+		add_uploads(volume, &uploads);
 		auto_free char *text = json_text(volume);
 		fputs(text, stdout);
 		return CTL_OK;
@@ -150,8 +179,7 @@ int ctl_volume_show(const struct ctl *ctl, char *words[], struct err *e)
 	       record.id, volume_state_name(record.state), type_of(&record), record.capacity_bytes,
 	       record.node, record.luks_uuid, record.created, age,
 	       condition.abnormal ? "ABNORMAL: " : "", condition.message);
-	if (has_queue)
-		print_uploads(&queue);
+	print_uploads(&uploads);
 	for (int i = 0; i < PARAM_COUNT; i++)
 		if (record.params.value[i])
 			printf("parameter  %s: %s\n", param_rules[i].key, record.params.value[i]);

@@ -96,8 +96,8 @@ int s3_usage(const struct node *node, const struct volume_record *record, const 
 struct s3_queue {
 	uint64_t files, bytes; /* all that wait, also those of `uploading` */
 	uint64_t uploading;    /* files that are being uploaded now */
-	uint64_t cache_bytes;  /* what its cache takes, uploaded or not */
-	char error[256];       /* the last failure that rclone told of, or "" */
+	uint64_t cache_bytes;  /* of its cache, when rclone last looked: up to a minute ago */
+	char error[256];       /* what rclone last complained of, while an upload has failed */
 };
 
 /*

@@ -96,14 +96,18 @@ static void add_owner(struct flags *flags, const struct params *params,
 /* Our own folder: the key check and the holder are not the pod's. */
 static const char hidden_folder[] = "--exclude=/" S3_OWN_FOLDER "/**";
 
+/*
+ * Of each request rclone makes that many tries, further and further apart, and an upload makes each
+ * of its requests as often again: with 5 a pod's read outlives a minute without S3, and an upload
+ * that does not succeed is told after about as long. (With 10, rclone's default, after 20 minutes.)
+ */
 static void add_habits(struct flags *flags)
 {
 	static const char *const habits[] = {
-		"--poll-interval=0",	  "--vfs-handle-caching=0s",
-		"--vfs-fast-fingerprint", "--buffer-size=4M",
-		"--transfers=4",	  "--vfs-read-ahead=16M",
-		"--low-level-retries=10", "--contimeout=10s",
-		"--timeout=1m",		  hidden_folder,
+		"--poll-interval=0",	 "--vfs-handle-caching=0s", "--vfs-fast-fingerprint",
+		"--buffer-size=4M",	 "--transfers=4",	    "--vfs-read-ahead=16M",
+		"--low-level-retries=5", "--contimeout=10s",	    "--timeout=1m",
+		hidden_folder,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(habits); i++)

@@ -135,10 +135,11 @@ static int take_queue(const json_t *root, struct rclone_stats *stats, struct err
 	json_array_foreach(queue, i, item)
 	{
 		json_int_t size = json_integer_value(json_object_get(item, "size"));
+		json_int_t tries = json_integer_value(json_object_get(item, "tries"));
+		bool uploading = json_is_true(json_object_get(item, "uploading"));
 
 		stats->waiting_bytes += size > 0 ? (uint64_t)size : 0;
-		stats->failed += json_integer_value(json_object_get(item, "tries")) > 0 &&
-				 json_is_false(json_object_get(item, "uploading"));
+		stats->failed += tries > (uploading ? 1 : 0); /* the one that goes on counts */
 	}
 	return 0;
 }

@@ -1,5 +1,5 @@
 """S3 volumes on this machine's kernel, with real rclone and versitygw: all that needs no
-device-mapper. What does is in tests/vm/cases/test_s3.py."""
+device-mapper. What does is in tests/vm/cases/test_s3*.py."""
 import glob
 import os
 import re

@@ -43,7 +43,7 @@ def driver():
     with folder() as base, running_driver(base, options=OPTIONS) as one:
         yield one
         left = sweep(one)
-    assert left == []
+    assert left == [], left
 
 
 def create(driver, server, name="pvc-1", **parameters):

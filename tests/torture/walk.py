@@ -25,8 +25,9 @@ from volume import MIB, OPERATIONS, Volume, Wrong, expect  # noqa: E402
 
 ERRORS = ["EIO", "ENOSPC", "ENOMEM", "EBUSY", "EINTR", "EMFILE"]
 # A node does not fail for the copy: what lies beside the data is the truth, and the next stage writes it (csi/local.h).
-# Nor for a record that was written and could not be synced: then the copy says that the change of the passphrase goes on.
-LAGS = ("cannot write the store's copy of a record", "the change of the passphrase is not complete, going on")
+LAGS = "cannot write the store's copy of a record"
+# Nor for a record that was written and then not synced: the copy says that the change of the passphrase goes on.
+NOT_SYNCED = "the change of the passphrase is not complete, going on"
 RETRY_SECONDS = 20
 CALL_SECONDS = 200  # of an emulated processor that others share
 
@@ -151,7 +152,7 @@ class Walker:
                 until("workers end", lambda: not kernel.children(self.driver.process.pid), 30)
                 try:
                     said = self.driver.read_log(begin)
-                    volume.copy_may_lag = any(words in said for words in LAGS)
+                    volume.copy_may_lag = LAGS in said or (outcome.name == "fsync" and NOT_SYNCED in said)
                     operation.check(volume)
                 except Wrong as wrong:
                     raise Wrong(f"the call said OK, but {wrong}") from wrong

@@ -1,8 +1,6 @@
 /* engine/target: what the paths of kubelet are for. */
 #include "engine/target.h"
 
-#include <stdio.h>
-
 #include "unit.h"
 
 #define CSI "/plugins/kubernetes.io/csi"

