@@ -97,9 +97,10 @@ static void add_owner(struct flags *flags, const struct params *params,
 static const char hidden_folder[] = "--exclude=/" S3_OWN_FOLDER "/**";
 
 /*
- * Of each request rclone makes that many tries, further and further apart, and an upload makes each
- * of its requests as often again: with 5 a pod's read outlives a minute without S3, and an upload
- * that does not succeed is told after about as long. (With 10, rclone's default, after 20 minutes.)
+ * --low-level-retries: rclone tries each request that often, further and further apart, and repeats
+ * an upload, or what a pod reads, as often. With 5, a request that nobody answers fails after 20 s
+ * and an upload after a minute or two; only then can it be told. With 10, rclone's default, it took
+ * 4 minutes for a request, and as often for an upload.
  */
 static void add_habits(struct flags *flags)
 {
