@@ -120,8 +120,15 @@ def no_definitions(cluster):
         there = objects(cluster, "crds")
         for name in objects(cluster, "luksvolumes") if there else []:
             cluster.kubectl("patch", "luksvolume", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
-        for name in there:
-            cluster.kubectl("delete", "crd", name, "--timeout=30s")
+
+        def gone():
+            left = objects(cluster, "crds")
+            for name in left:
+                cluster.kubectl("delete", "crd", name, "--timeout=30s", check=False)
+            return not left
+
+        # The policy of a release that was uninstalled just now refuses it for a moment more.
+        until("the definitions go", gone, 60)
 
     remove()
     yield
