@@ -2,7 +2,7 @@
 
 Loopback only. What needs no device-mapper is in tests/s3; what is about the cache alone, in test_s3_caches.py.
 """
-# time limit: 1500
+# time limit: 1800
 import glob
 import json
 import os

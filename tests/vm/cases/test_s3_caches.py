@@ -1,5 +1,5 @@
 """The cache of a volume in S3: what it holds is uploaded after whatever happened, or never, as it has to be."""
-# time limit: 1500
+# time limit: 1800
 import glob
 import os
 import re
