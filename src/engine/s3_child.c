@@ -98,9 +98,9 @@ static const char hidden_folder[] = "--exclude=/" S3_OWN_FOLDER "/**";
 
 /*
  * --low-level-retries: rclone tries each request that often, further and further apart, and repeats
- * an upload, or what a pod reads, as often. With 5, a request that nobody answers fails after 20 s
- * and an upload after a minute or two; only then can it be told. With 10, rclone's default, it took
- * 4 minutes for a request, and as often for an upload.
+ * an upload, or what a pod reads, as often; only when all have failed can it be told. With 5, a
+ * request that is refused fails after 20 s, one that is never answered (--timeout) after 5 minutes.
+ * With 10, rclone's default, the first took more than 4 minutes.
  */
 static void add_habits(struct flags *flags)
 {

@@ -117,8 +117,7 @@ def previous(folder):
 def no_definitions(cluster):
     """Helm installs them with a first release only."""
     def remove():
-        there = objects(cluster, "crds")
-        for name in objects(cluster, "luksvolumes") if there else []:
+        for name in objects(cluster, "luksvolumes") if objects(cluster, "crds") else []:
             cluster.kubectl("patch", "luksvolume", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
 
         def gone():

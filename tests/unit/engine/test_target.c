@@ -1,6 +1,7 @@
 /* engine/target: what the paths of kubelet are for. */
 #include "engine/target.h"
 
+#include "base/macros.h"
 #include "unit.h"
 
 #define CSI "/plugins/kubernetes.io/csi"
@@ -57,7 +58,7 @@ static void nothing_is_published_where_kubelet_stages(void **state)
 	struct target target;
 
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(staged); i++) {
 		struct err e = { 0 };
 
 		assert_int_equal(target_parse_for_pod(&kubelet, staged[i], &target, &e), -1);
