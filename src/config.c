@@ -16,7 +16,8 @@ const char config_help[] =
 	"  --node-id=NAME                        default: $KUBE_NODE_NAME, then the host name\n"
 	"  --state-dir=/var/lib/lukscryptwalker  records of the directory store\n"
 	"  --run-dir=/run/lukscryptwalker        locks, sockets; lost at reboot\n"
-	"  --store=dir|kube                      default: kube inside a cluster, else dir\n"
+	"  --store=dir|kube                      default: kube in the roles of a cluster, else "
+	"dir\n"
 	"  --host-root=/                         where the host's root is seen; prepended to "
 	"local-path only\n"
 	"  --allow-path=DIR                      repeatable: local-path must lie in one of these\n"
@@ -84,8 +85,9 @@ static int choose(const char *what, const char *word, const char *const words[],
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(words[i], word) == 0)
 			return (int)i;
-	const char *near = nearest_word(word, words, count);
-	if (near)
+	bool likely;
+	const char *near = nearest_word(word, words, count, &likely);
+	if (likely)
 		return err_set(e, ERR_INVALID_ARGUMENT, "unknown %s '%.100s': did you mean '%s'?",
 			       what, word, near);
 	return err_set(e, ERR_INVALID_ARGUMENT, "unknown %s '%.100s' (see --help)", what, word);
@@ -153,7 +155,7 @@ static int take_word(enum option option, const char *value, struct config *confi
 	switch (option) {
 	case OPT_STORE:
 		which = choose("--store", value, stores, ARRAY_LEN(stores), e);
-		config->store = (enum store_kind)which;
+		config->store = which == 0 ? STORE_DIR : STORE_KUBE;
 		return which < 0 ? -1 : 0;
 	case OPT_REGISTRATION:
 		which = choose("--registration", value, registrations, ARRAY_LEN(registrations), e);
@@ -275,7 +277,6 @@ static void defaults(struct config *config)
 		node = host_name;
 	}
 	*config = (struct config){
-		.store = getenv("KUBERNETES_SERVICE_HOST") ? STORE_KUBE : STORE_DIR,
 		.node_id = node,
 		.state_dir = "/var/lib/lukscryptwalker",
 		.run_dir = "/run/lukscryptwalker",
@@ -334,6 +335,12 @@ int config_parse(int argc, char *argv[], struct config *ret_config, enum config_
 	if (!has_role)
 		return err_set(e, ERR_INVALID_ARGUMENT,
 			       "which role? all, controller, node or mounter (see --help)");
+	/* The role all needs no Kubernetes, also where it runs in a pod. */
+	if (ret_config->store == STORE_AUTO)
+		ret_config->store =
+			ret_config->role != ROLE_ALL && getenv("KUBERNETES_SERVICE_HOST")
+				? STORE_KUBE
+				: STORE_DIR;
 	return take_endpoint_default(ret_config, e) < 0 ? -1
 							: check_node_id(ret_config->node_id, e);
 }

@@ -9,7 +9,7 @@
 #include "base/log.h"
 
 enum role { ROLE_ALL, ROLE_CONTROLLER, ROLE_NODE, ROLE_MOUNTER };
-enum store_kind { STORE_DIR, STORE_KUBE };
+enum store_kind { STORE_AUTO, STORE_DIR, STORE_KUBE }; /* auto: until all is parsed */
 enum registration_choice { REGISTRATION_AUTO, REGISTRATION_ON, REGISTRATION_OFF };
 enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };
 

@@ -242,10 +242,11 @@ static size_t edit_distance(const char *a, const char *b)
 	return row[lb];
 }
 
-const char *nearest_word(const char *word, const char *const candidates[], size_t count)
+const char *nearest_word(const char *word, const char *const candidates[], size_t count,
+			 bool *ret_likely)
 {
 	const char *nearest = NULL;
-	size_t best = strlen(word) / 2 + 1;
+	size_t best = SIZE_MAX;
 
 	for (size_t i = 0; i < count; i++) {
 		size_t distance = edit_distance(word, candidates[i]);
@@ -255,5 +256,6 @@ const char *nearest_word(const char *word, const char *const candidates[], size_
 			nearest = candidates[i];
 		}
 	}
+	*ret_likely = best <= strlen(word) / 2;
 	return nearest;
 }

@@ -40,7 +40,11 @@ bool path_is_clean(const char *path);
 /* Whether `path` is `base` or lies below it. Both clean, no trailing slashes. Pure text. */
 bool path_is_within(const char *path, const char *base);
 
-/* The candidate nearest to `word` by edit distance, or NULL when none is near. Borrowed. */
-const char *nearest_word(const char *word, const char *const candidates[], size_t count);
+/*
+ * The candidate nearest to `word` by edit distance; *ret_likely: so near that it may have been
+ * meant. Borrowed; NULL when there is no candidate.
+ */
+const char *nearest_word(const char *word, const char *const candidates[], size_t count,
+			 bool *ret_likely);
 
 #endif

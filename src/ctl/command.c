@@ -79,9 +79,10 @@ const size_t ctl_option_count = ARRAY_LEN(ctl_options);
 static void suggest(const char *word, const char *const names[], size_t count, char *ret_text,
 		    size_t size)
 {
-	const char *near = nearest_word(word, names, count);
+	bool likely;
+	const char *near = nearest_word(word, names, count, &likely);
 
-	snprintf(ret_text, size, near ? ": did you mean '%s'?" : " (see --help)", near);
+	snprintf(ret_text, size, likely ? ": did you mean '%s'?" : " (see --help)", near);
 }
 
 static int take_format(const char *format, struct ctl *ctl, struct err *e)

@@ -38,12 +38,13 @@ static int unknown_key(const char *key, struct err *e)
 			"a StorageClass parameter's key is too long or holds control characters");
 	for (int i = 0; i < PARAM_COUNT; i++)
 		known[i] = param_rules[i].key;
-	const char *near = nearest_word(key, known, PARAM_COUNT);
-	if (near)
-		return err_set(e, ERR_INVALID_ARGUMENT,
-			       "unknown StorageClass parameter '%s': did you mean '%s'?", key,
-			       near);
-	return err_set(e, ERR_INVALID_ARGUMENT, "unknown StorageClass parameter '%s'", key);
+	bool likely;
+	const char *near = nearest_word(key, known, PARAM_COUNT, &likely);
+	return err_set(e, ERR_INVALID_ARGUMENT,
+		       likely ? "unknown StorageClass parameter '%s': did you mean '%s'?"
+			      : "unknown StorageClass parameter '%s' (the nearest known one is "
+				"'%s')",
+		       key, near);
 }
 
 static int take_pair(struct params *params, const struct text_pair *pair, struct err *e)

@@ -121,11 +121,18 @@ static void nearest_word_helps_with_typos_only(void **state)
 {
 	static const char *const words[] = { "fsType", "fsGroup", "local-path", "passphraseKey" };
 
+	bool likely;
+
 	(void)state;
-	assert_string_equal(nearest_word("fstype", words, 4), "fsType");
-	assert_string_equal(nearest_word("localpath", words, 4), "local-path");
-	assert_string_equal(nearest_word("passphrase-key", words, 4), "passphraseKey");
-	assert_null(nearest_word("zzzzzzzzzzzz", words, 4));
+	assert_string_equal(nearest_word("fstype", words, 4, &likely), "fsType");
+	assert_true(likely);
+	assert_string_equal(nearest_word("localpath", words, 4, &likely), "local-path");
+	assert_string_equal(nearest_word("passphrase-key", words, 4, &likely), "passphraseKey");
+	assert_true(likely);
+	assert_non_null(nearest_word("zzzzzzzzzzzz", words, 4, &likely));
+	assert_false(likely);
+	assert_null(nearest_word("x", words, 0, &likely));
+	assert_false(likely);
 }
 
 int main(void)

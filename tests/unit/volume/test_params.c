@@ -49,7 +49,9 @@ static void a_typo_is_named_with_the_nearest_key(void **state)
 	assert_int_equal(PARSE(&params, &e, { "local-paht", "/x" }), -1);
 	assert_int_equal(e.code, ERR_INVALID_ARGUMENT);
 	assert_non_null(strstr(e.msg, "'local-paht'"));
-	assert_non_null(strstr(e.msg, "'local-path'"));
+	assert_non_null(strstr(e.msg, "did you mean 'local-path'?"));
+	assert_int_equal(PARSE(&params, &e, { "bogus", "1" }), -1);
+	assert_non_null(strstr(e.msg, "'bogus' (the nearest known one is '"));
 }
 
 static void bad_values_are_refused_by_name(void **state)
