@@ -317,8 +317,8 @@ int wiring_run(const struct config *config, struct err *e)
 		return -1;
 	register_with_kubelet(&p);
 	auto_free char *http = p.http ? http_server_address(p.http) : xstrdup("off");
-	log_info("listening", KV("driver", DRIVER_NAME), KV("version", PROGRAM_VERSION),
-		 KV("endpoint", config->socket_path), KV("node", config->node_id),
-		 KV("http", http));
+	log_always("listening", KV("driver", DRIVER_NAME), KV("version", PROGRAM_VERSION),
+		   KV("endpoint", config->socket_path), KV("node", config->node_id),
+		   KV("http", http));
 	return reactor_run(p.reactor, e);
 }

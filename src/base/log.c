@@ -1,6 +1,7 @@
 /* Log lines. Control characters of a peer never reach the terminal: they are escaped. */
 #include "base/log.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -89,11 +90,16 @@ static void put_field(struct line *line, const struct log_field *field)
 void log_write(enum log_level level, const char *message, const struct log_field *fields,
 	       size_t count)
 {
+	if (level <= current_level)
+		log_write_always(level, message, fields, count);
+}
+
+void log_write_always(enum log_level level, const char *message, const struct log_field *fields,
+		      size_t count)
+{
 	static const char *const names[] = { "error", "warn", "info", "debug" };
 	struct line line = { .used = 0 };
 
-	if (level > current_level)
-		return;
 	if (current_format == LOG_JSON) {
 		put(&line, "{\"time\":\"");
 		put_time(&line);
@@ -114,7 +120,10 @@ void log_write(enum log_level level, const char *message, const struct log_field
 		put(&line, "}");
 	line.bytes[line.used++] = '\n';
 
-	/* A log that cannot be written must not stop the work. */
+	/* A log that cannot be written must not stop the work: a line that would block is lost. */
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+	if (poll(&out, 1, 0) == 0)
+		return;
 	ssize_t ignored = write(STDERR_FILENO, line.bytes, line.used);
 	(void)ignored;
 }

@@ -55,11 +55,21 @@ static inline struct log_field log_field_number(const char *key, int64_t number)
 #define log_info(message, ...) LOG_(LOG_INFO, message, ##__VA_ARGS__)
 #define log_debug(message, ...) LOG_(LOG_DEBUG, message, ##__VA_ARGS__)
 
+/* What somebody waits for, whatever the level: that the program listens. Shown as "info". */
+#define log_always(message, ...)                                                                   \
+	do {                                                                                       \
+		const struct log_field fields_[] = { { 0 }, ##__VA_ARGS__ };                       \
+		log_write_always(LOG_INFO, message, fields_ + 1,                                   \
+				 sizeof(fields_) / sizeof(fields_[0]) - 1);                        \
+	} while (0)
+
 /* Lines above `level` are dropped. Default: text, info. */
 void log_setup(enum log_format format, enum log_level level);
 
 /* Writes one line with one write(2), so that lines of several processes do not mix. */
 void log_write(enum log_level level, const char *message, const struct log_field *fields,
 	       size_t count);
+void log_write_always(enum log_level level, const char *message, const struct log_field *fields,
+		      size_t count);
 
 #endif
