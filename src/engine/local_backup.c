@@ -85,7 +85,8 @@ int local_backup_header(const struct node *node, const char *local_path, const c
 	if (!found || record.state != VOLUME_FORMATTED)
 		return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' %s", id,
 			       found ? "has no LUKS header yet" : "has no record beside its image");
-	if (image_open(volume.dir_fd, volume.image, O_RDONLY, &image_fd, e) < 0 ||
+	if (local_check_not_reencrypting(&record, e) < 0 ||
+	    image_open(volume.dir_fd, volume.image, O_RDONLY, &image_fd, e) < 0 ||
 	    local_header_check(&volume, &record, image_fd, e) < 0)
 		return -1;
 	return luks_backup_write(volume.dir_fd, image_fd, e);
@@ -105,10 +106,15 @@ void local_backup_replace(const struct local_volume *volume, const struct volume
 	auto_close int image_fd = -1;
 	struct err e;
 
-	if (image_open(volume->dir_fd, volume->image, O_RDONLY, &image_fd, &e) < 0 ||
-	    local_header_check(volume, record, image_fd, &e) < 0 ||
-	    luks_backup_write(volume->dir_fd, image_fd, &e) < 0)
-		log_warn("the header backup cannot be made, going on", KV("volume", volume->id),
+	bool whole = image_open(volume->dir_fd, volume->image, O_RDONLY, &image_fd, &e) == 0 &&
+		     local_header_check(volume, record, image_fd, &e) == 0;
+	if (whole && luks_backup_write(volume->dir_fd, image_fd, &e) == 0)
+		return;
+	log_warn("the header backup cannot be made, going on", KV("volume", volume->id),
+		 KV("error", e.msg));
+	/* The old one would still open with what was taken away from the header just now. */
+	if (whole && luks_backup_destroy(volume->dir_fd, &e) < 0)
+		log_warn("the outdated header backup cannot be destroyed", KV("volume", volume->id),
 			 KV("error", e.msg));
 }
 

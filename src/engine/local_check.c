@@ -100,16 +100,17 @@ static bool check_image(struct checking *c)
 /* Whether the header is whole and the volume's. */
 static bool check_header(struct checking *c)
 {
+	const char *mend = c->record.reencrypting ? "reencrypt" : "restore-header";
 	struct luks_header header;
 	enum luks_probe kind;
 	struct err e = { 0 };
 
 	if (luks_header_read(c->image_fd, &kind, &header, &e) < 0) {
-		add(c, "header", FINDING_WRONG, e.msg, "restore-header");
+		add(c, "header", FINDING_WRONG, e.msg, mend);
 		return false;
 	}
 	if (kind == LUKS_ABSENT) {
-		add(c, "header", FINDING_WRONG, "the image has no LUKS header", "restore-header");
+		add(c, "header", FINDING_WRONG, "the image has no LUKS header", mend);
 		return false;
 	}
 	if (strcmp(header.uuid, c->record.luks_uuid) != 0) {

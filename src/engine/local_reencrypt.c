@@ -13,6 +13,7 @@
 #include "engine/local_format.h"
 #include "engine/local_rotate.h"
 #include "sys/dm.h"
+#include "sys/fs.h"
 #include "sys/image.h"
 #include "sys/loop.h"
 #include "sys/luks_backup.h"
@@ -162,6 +163,30 @@ static int open_volume(const struct node *node, const char *local_path, const ch
 	return local_kdf_slot(node, &r->slot, e);
 }
 
+/* Every hole of a thin image is written; a disk that is full halfway leaves the volume closed. */
+static int check_room(const struct reencryption *r, struct err *e)
+{
+	struct fs_usage usage;
+	struct stat st;
+
+	if (fstat(r->image_fd, &st) < 0)
+		return err_sys(e, errno, "cannot look at the image");
+	if (fs_usage(r->volume.dir_fd, &usage, e) < 0)
+		return -1;
+	uint64_t holes = (uint64_t)st.st_size > (uint64_t)st.st_blocks * 512
+				 ? (uint64_t)st.st_size - (uint64_t)st.st_blocks * 512
+				 : 0;
+	uint64_t needed = holes + 2 * LUKS_HEADER_BYTES;
+	if (usage.free_bytes >= needed)
+		return 0;
+	return err_set(
+		e, ERR_RESOURCE_EXHAUSTED,
+		"'%s' has %llu bytes left, and to replace the volume key of '%s' takes %llu: "
+		"all of the image is written, also what the volume never used",
+		r->volume.path, (unsigned long long)usage.free_bytes, r->volume.id,
+		(unsigned long long)needed);
+}
+
 int local_reencrypt_begin(const struct node *node, const char *local_path, const char *id,
 			  const struct secret *passphrase, struct volume_record *ret_record,
 			  struct err *e)
@@ -175,6 +200,8 @@ int local_reencrypt_begin(const struct node *node, const char *local_path, const
 	if (open_volume(node, local_path, id, &r, e) < 0 || luks_test(r.path, passphrase, e) < 0)
 		return local_passphrase_error(id, e);
 	bool was = r.record.reencrypting, under_way = true;
+	if (!was && check_room(&r, e) < 0)
+		return -1;
 	if (write_flags(&r, true, r.record.reencrypt_ending, e) < 0)
 		return -1;
 	if (luks_reencrypt_begin(&r.job, e) < 0) {

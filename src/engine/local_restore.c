@@ -77,7 +77,9 @@ static int open_volume(const struct node *node, const char *local_path, const ch
 		return err_set(e, ERR_FAILED_PRECONDITION,
 			       "volume '%s' is in state '%s': there is no header to restore", id,
 			       volume_state_name(r->record.state));
-	if (local_image_open(&r->volume, O_RDWR, &r->image_fd, e) < 0 ||
+	/* Also a second copy of the header goes nowhere then: reencrypt mends it itself. */
+	if (local_check_not_reencrypting(&r->record, e) < 0 ||
+	    local_image_open(&r->volume, O_RDWR, &r->image_fd, e) < 0 ||
 	    image_check_single(r->image_fd, r->volume.image, e) < 0)
 		return -1;
 	return check_closed(r, e);
@@ -142,12 +144,6 @@ static int check_backup(struct restoring *r, struct err *e)
 	char path[64];
 	bool opens;
 
-	if (r->record.reencrypting)
-		return err_set(
-			e, ERR_FAILED_PRECONDITION,
-			"the volume key of '%s' was being replaced: no header backup fits the "
-			"data; nothing is restored",
-			r->volume.id);
 	if (luks_backup_open(r->volume.dir_fd, &r->backup_fd, e) < 0)
 		return err_wrap(e, "the LUKS header of volume '%s' is damaged", r->volume.id);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", r->backup_fd);

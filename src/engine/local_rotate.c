@@ -228,12 +228,8 @@ int local_rotate_at_stage(const struct node *node, const struct local_volume *vo
 	rotation_of_image(&r);
 	if (mend(&r, e) < 0)
 		return -1;
-	if (record->reencrypting)
-		return err_set(
-			e, ERR_FAILED_PRECONDITION,
-			"the volume key of '%s' is being replaced: complete that first, with "
-			"`lcw volume reencrypt %s` on node '%s'",
-			volume->id, volume->id, node->id);
+	if (local_check_not_reencrypting(record, e) < 0)
+		return -1;
 	if (!is_ours(&r))
 		return 0; /* who opens it says what is wrong with it */
 	if (local_kdf_slot(node, &slot, e) < 0)
@@ -299,12 +295,8 @@ int local_rotate_key(const struct node *node, const char *local_path, const char
 	rotation_of_image(&r);
 	if (mend(&r, e) < 0)
 		return -1;
-	if (record.reencrypting)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "the volume key of '%s' is being replaced: complete that first "
-			       "(`lcw volume reencrypt %s`)",
-			       id, id);
-	if (local_check_requirements(&volume, &record, image_fd, e) < 0)
+	if (local_check_not_reencrypting(&record, e) < 0 ||
+	    local_check_requirements(&volume, &record, image_fd, e) < 0)
 		return -1;
 	if (!is_ours(&r))
 		return err_set(e, ERR_FAILED_PRECONDITION,

@@ -264,3 +264,13 @@ int local_free_bytes(const struct node *node, const char *local_path, uint64_t *
 	*ret_bytes = node_room_of_free((uint64_t)st.f_bavail * st.f_frsize);
 	return 0;
 }
+
+int local_check_not_reencrypting(const struct volume_record *record, struct err *e)
+{
+	return !record->reencrypting ? 0
+				     : err_set(e, ERR_FAILED_PRECONDITION,
+					       "the volume key of '%s' is being replaced: complete "
+					       "that first, with "
+					       "`lcw volume reencrypt %s` on node '%s'",
+					       record->id, record->id, record->node);
+}

@@ -52,4 +52,10 @@ int local_image_open(const struct local_volume *volume, int flags, int *ret_fd,
 int local_image_exists(const struct local_volume *volume, bool *ret_exists,
 		       struct err *e) MUST_CHECK;
 
+/*
+ * FAILED_PRECONDITION while the volume key is being replaced: header, backup and tail belong to
+ * each other then, and `lcw volume reencrypt` goes on with them.
+ */
+int local_check_not_reencrypting(const struct volume_record *record, struct err *e) MUST_CHECK;
+
 #endif

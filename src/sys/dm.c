@@ -93,10 +93,14 @@ int dm_find(const char *name, bool *ret_found, struct dm_info *ret_info, struct 
 	if (!dir)
 		return err_sys(e, errno, "cannot list /sys/block");
 	for (struct dirent *entry; (entry = readdir(dir));) {
-		if (sscanf(entry->d_name, "dm-%u", &minor) != 1 ||
-		    read_attribute(minor, "dm/name", seen, sizeof(seen)) < 0 ||
-		    strcmp(seen, name) != 0)
+		if (sscanf(entry->d_name, "dm-%u", &minor) != 1)
 			continue;
+		int rc = read_attribute(minor, "dm/name", seen, sizeof(seen));
+		/* One that has just gone is none; one that cannot be read may be the one. */
+		if (rc == -ENOENT || rc == -ENODEV || (rc == 0 && strcmp(seen, name) != 0))
+			continue;
+		if (rc < 0)
+			return err_sys(e, -rc, "cannot read the name of /dev/dm-%u", minor);
 		if (describe(minor, name, ret_info, e) < 0)
 			return -1;
 		*ret_found = ret_info->size_bytes > 0;

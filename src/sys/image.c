@@ -257,7 +257,10 @@ int image_unlink(int dir_fd, const char *name, int fd, struct err *e)
 	char temporary[NAME_MAX + 1];
 	struct stat opened, named;
 
-	if (fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0) {
+	if (fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno != ENOENT)
+			return err_sys(e, errno, "cannot look at '%s'", name);
+	} else {
 		if (fd < 0 || fstat(fd, &opened) < 0 || opened.st_ino != named.st_ino ||
 		    opened.st_dev != named.st_dev)
 			return err_set(

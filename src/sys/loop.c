@@ -131,7 +131,7 @@ static bool next_attached(DIR *dir, unsigned *ret_number)
 		if (sscanf(entry->d_name, "loop%u", ret_number) != 1)
 			continue;
 		snprintf(path, sizeof(path), "/sys/block/loop%u/loop", *ret_number);
-		if (access(path, F_OK) == 0)
+		if (access(path, F_OK) == 0 || errno != ENOENT)
 			return true;
 	}
 	return false;

@@ -130,9 +130,10 @@ int luks_close(const char *name, struct err *e)
 	if (rc == -EBUSY)
 		return err_set(
 			e, ERR_FAILED_PRECONDITION,
-			"mapping '%s' is in use: it is still mounted or open somewhere (see `lsof "
-			"/dev/mapper/%s` on the node)",
-			name, name);
+			"mapping '%s' is in use: it is still mounted or open somewhere (see, on "
+			"the node, `lsof /dev/mapper/%s`, and `grep -l %s /proc/*/mountinfo` for "
+			"a container that keeps a mount)",
+			name, name, name);
 	return luks_session_fail(&session, rc, "close mapping", name, e);
 }
 
