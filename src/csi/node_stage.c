@@ -12,6 +12,37 @@
 
 typedef Csi__V1__NodeStageVolumeRequest Request;
 
+static int params_of_context(const Request *request, struct params *ret_params, struct err *e)
+{
+	auto_free struct text_pair *pairs = NULL;
+	size_t count;
+
+	return request_pairs((void *const *)request->volume_context, request->n_volume_context,
+			     &pairs, &count, e) < 0
+		       ? -1
+		       : context_parse(pairs, count, request->volume_id, ret_params, e);
+}
+
+/*
+ * `lcw node adopt` has seen an image and not the class it was made with: what a PersistentVolume of
+ * the Go driver says of a pod's use of it is better than the defaults that were written then.
+ */
+static int learn_from_context(const Request *request, struct params *params, struct err *e)
+{
+	auto_params struct params context = { 0 };
+
+	if (params_of_context(request, &context, e) < 0)
+		return -1;
+	for (size_t i = 0; i < CONTEXT_OF_USE_COUNT; i++) {
+		enum param which = context_of_use[i];
+
+		if (request_map_value((void *const *)request->volume_context,
+				      request->n_volume_context, param_rules[which].key))
+			params_set(params, which, context.value[which]);
+	}
+	return 0;
+}
+
 /*
  * What is known of the volume before its folder is opened: the store's record, or, for a volume
  * of the Go driver or after the loss of the store, the volume context.
@@ -19,23 +50,15 @@ typedef Csi__V1__NodeStageVolumeRequest Request;
 static int find_params(const Request *request, const struct csi_service *service,
 		       struct stage_request *stage, struct volume_record *known, struct err *e)
 {
-	auto_free struct text_pair *pairs = NULL;
-	size_t count;
-
-	if (store_get(service->store, request->volume_id, known, e) == 0) {
-		params_copy(&known->params, &stage->params);
-		stage->known = known;
-		if (volume_is_going(known))
-			return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' is being deleted",
-				       known->id);
-		return 0;
-	}
-	if (e->code != ERR_NOT_FOUND)
-		return -1;
-	return request_pairs((void *const *)request->volume_context, request->n_volume_context,
-			     &pairs, &count, e) < 0
-		       ? -1
-		       : context_parse(pairs, count, request->volume_id, &stage->params, e);
+	if (store_get(service->store, request->volume_id, known, e) < 0)
+		return e->code == ERR_NOT_FOUND ? params_of_context(request, &stage->params, e)
+						: -1;
+	params_copy(&known->params, &stage->params);
+	stage->known = known;
+	if (volume_is_going(known))
+		return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' is being deleted",
+			       known->id);
+	return known->adopted ? learn_from_context(request, &stage->params, e) : 0;
 }
 
 static int check_node(const Request *request, const struct csi_service *service,

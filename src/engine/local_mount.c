@@ -1,6 +1,7 @@
 /* Mounting a mapping, growing what is behind, and the root's permissions. */
 #include "engine/local_mount.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -228,6 +229,30 @@ static int mount_here(const struct volume_record *record, const struct dm_info *
 			capability->flag_count, e);
 }
 
+/*
+ * A volume that holds nothing is an empty folder: initdb and others refuse one with a lost+found.
+ * e2fsck makes it again when it needs it.
+ */
+static void clear_empty_root(const struct target *target)
+{
+	auto_closedir DIR *dir = opendir(target->path);
+	bool found = false;
+
+	if (!dir || is_read_only(dirfd(dir)))
+		return;
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		const char *name = entry->d_name;
+		bool is_lost = strcmp(name, "lost+found") == 0;
+
+		if (!is_lost && strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
+			return;
+		found = found || is_lost;
+	}
+	if (found && unlinkat(dirfd(dir), "lost+found", AT_REMOVEDIR) < 0 && errno != ENOTEMPTY)
+		log_warn("cannot remove lost+found from an empty volume", KV("path", target->path),
+			 KV("errno", errno));
+}
+
 int local_mount_ensure(const struct volume_record *record, const struct dm_info *mapping,
 		       const struct target *target, const struct capability *capability,
 		       bool *ret_mounted, struct err *e)
@@ -246,8 +271,11 @@ int local_mount_ensure(const struct volume_record *record, const struct dm_info 
 
 	if (verify(target, mapping, fs_type_name(params_fs_type(&record->params)), e) == 0 &&
 	    local_grow_fs(record, mapping, e) == 0 &&
-	    local_permissions(&record->params, capability, target->path, e) == 0)
+	    local_permissions(&record->params, capability, target->path, e) == 0) {
+		if (*ret_mounted)
+			clear_empty_root(target);
 		return 0;
+	}
 	if (*ret_mounted && mount_remove(target->path, &ignored) < 0)
 		log_warn("cannot undo the mount of a failed stage", KV("volume", record->id),
 			 KV("error", ignored.msg));

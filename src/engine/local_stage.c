@@ -14,6 +14,7 @@
 #include "engine/local_mount.h"
 #include "engine/local_rotate.h"
 #include "sys/image.h"
+#include "volume/context.h"
 
 enum { STALE_LOOP_MS = 3000 };
 
@@ -27,6 +28,7 @@ struct staging {
 	struct stat image;
 	struct dm_info mapping;
 	bool adopting;	  /* there is no volume.json yet */
+	bool learnt;	  /* the request told more of an adopted volume than its record */
 	bool opened_here; /* this call opened the mapping and closes it again when it fails */
 };
 
@@ -40,6 +42,32 @@ static void staging_done(struct staging *s)
 	cleanup_close(&s->image_fd);
 	local_volume_done(&s->volume);
 	volume_record_done(&s->record);
+}
+
+/* Of a volume that `lcw node adopt` has taken over: see csi/node_stage.c. */
+static void learn_params(struct staging *s)
+{
+	struct params *ours = &s->record.params;
+
+	for (size_t i = 0; i < CONTEXT_OF_USE_COUNT; i++) {
+		enum param which = context_of_use[i];
+		const char *now = s->request->params.value[which], *before = ours->value[which];
+
+		if (!now || (before && strcmp(before, now) == 0))
+			continue;
+		params_set(ours, which, now);
+		s->learnt = true;
+	}
+}
+
+/* The file system of an adopted volume is known when it is open (local_format_learn()). */
+static int check_capability(const struct staging *s, bool is_open, struct err *e)
+{
+	struct capability capability = s->request->capability;
+
+	if (s->record.adopted && !is_open)
+		capability.fs_type = "";
+	return capability_fits(&capability, s->record.block, params_fs_type(&s->record.params), e);
 }
 
 static int load_record(struct staging *s, struct err *e)
@@ -62,8 +90,9 @@ static int load_record(struct staging *s, struct err *e)
 			       s->volume.id, s->record.node, s->node->id);
 	if (s->request->known && local_check_known(s->request->known, &s->record, e) < 0)
 		return -1;
-	return capability_fits(&s->request->capability, s->record.block,
-			       params_fs_type(&s->record.params), e);
+	if (s->record.adopted)
+		learn_params(s);
+	return check_capability(s, false, e);
 }
 
 static int open_image(struct staging *s, struct err *e)
@@ -152,16 +181,14 @@ static int finish_adoption(struct staging *s, struct err *e)
 	return 0;
 }
 
+/* Anywhere: a container may have kept a copy of a mount that is gone here. */
 static int is_mounted(const struct staging *s, bool *ret_yes, struct err *e)
 {
-	auto_mount_table struct mount_table mounts = { 0 };
+	auto_close int fd = open(s->mapping.path, O_RDONLY | O_EXCL | O_CLOEXEC);
 
-	*ret_yes = false;
-	if (mount_table_read(&mounts, e) < 0)
-		return -1;
-	for (size_t i = 0; i < mounts.count && !*ret_yes; i++)
-		*ret_yes = mounts.entries[i].device == s->mapping.device;
-	return 0;
+	*ret_yes = fd < 0;
+	return fd >= 0 || errno == EBUSY ? 0
+					 : err_sys(e, errno, "cannot open '%s'", s->mapping.path);
 }
 
 /*
@@ -218,7 +245,8 @@ static int stage(struct staging *s, const char *local_path, struct err *e)
 	if (!s->record.block && local_mount_precheck(&target, active ? &s->mapping : NULL,
 						     &s->request->capability, e) < 0)
 		return -1;
-	if (ensure_mapping(s, active, e) < 0 ||
+	if (ensure_mapping(s, active, e) < 0 || check_capability(s, true, e) < 0 ||
+	    (s->learnt && local_record_write(&s->volume, &s->record, e) < 0) ||
 	    local_grow_mapping(s->record.data_offset_bytes, (uint64_t)s->image.st_size, &s->mapping,
 			       s->volume.mapping, e) < 0)
 		return -1;

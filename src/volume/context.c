@@ -47,3 +47,6 @@ int context_parse(struct text_pair pairs[], size_t count, const char *id, struct
 	}
 	return params_parse(pairs, kept, ret_params, e);
 }
+
+const enum param context_of_use[CONTEXT_OF_USE_COUNT] = { PARAM_PASSPHRASE_KEY, PARAM_FS_GROUP,
+							  PARAM_FS_MODE };

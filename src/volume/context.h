@@ -15,4 +15,8 @@
 int context_parse(struct text_pair pairs[], size_t count, const char *id, struct params *ret_params,
 		  struct err *e) MUST_CHECK;
 
+/* The parameters that say how a volume is used, and not what it is. */
+enum { CONTEXT_OF_USE_COUNT = 3 };
+extern const enum param context_of_use[CONTEXT_OF_USE_COUNT];
+
 #endif

@@ -134,12 +134,12 @@ def test_cryptsetup_opens_what_the_driver_made(driver):
     driver.delete("pvc-cli")
 
 
-def make_go_volume(driver, name, fs="ext4"):
+def make_go_volume(driver, name, fs="ext4", size=64 << 20):
     """As the Go driver lays it out: an image with a LUKS header in it, and no record."""
     os.makedirs(f"{driver.data}/{name}")
     image = driver.image(name)
     with open(image, "wb") as out:
-        out.truncate(64 << 20)
+        out.truncate(size)
     kernel.run("cryptsetup", "luksFormat", "--batch-mode", "--type", "luks2", "--pbkdf", "pbkdf2",
                "--pbkdf-force-iterations", "1000", "--key-file", "-", image, input="correct horse")
     kernel.run("cryptsetup", "open", "--key-file", "-", image, "go", input="correct horse")
@@ -177,6 +177,46 @@ def test_volumes_of_the_go_driver_are_adopted(driver, refused, unchanged):
     driver.unstage("go-1")
     driver.delete("go-1")
     assert os.listdir(driver.data) == []
+
+
+def test_what_the_class_said_counts_after_lcw_node_adopt(driver, refused):
+    """lcw sees images only; passphraseKey, fsGroup and the file system come with the PersistentVolume."""
+    make_go_volume(driver, "go-2", "xfs", 320 << 20)
+    kernel.run(os.path.join(os.environ["LCW_BUILD"], "lcw"), "node", "adopt", f"--local-path={driver.data}",
+               f"--state-dir={driver.base}/state", f"--run-dir={driver.base}/run", f"--node-id={driver.node}",
+               "--passphrase-fd=0", input="correct horse")
+    volume = Foreign(driver, "go-2")
+    volume.volume_context.update({"passphraseKey": "encryption-key", "fsGroup": "26"})
+    secrets, xfs = {"encryption-key": "correct horse"}, mount_capability("xfs", group="1000")
+    with refused("INVALID_ARGUMENT", "'xfs'", "'ext3'"):
+        driver.stage(volume, mount_capability("ext3"), secrets=secrets)
+    assert "luks-go-2" not in kernel.mappings()
+    driver.stage(volume, xfs, secrets=secrets)
+    assert kernel.mount_at(driver.publish(volume, xfs))[2] == "xfs"
+    assert os.stat(driver.staging("go-2")).st_gid == 26
+    driver.unpublish("go-2")
+    driver.unstage("go-2")
+    driver.stage(volume, xfs, secrets=secrets, context={})  # it was written down
+    assert os.stat(driver.staging("go-2")).st_gid == 26
+    driver.unstage("go-2")
+    driver.delete("go-2")
+
+
+def test_an_empty_volume_is_an_empty_folder(driver):
+    """initdb and mysqld refuse one that has a lost+found. What is in a volume in use is the pod's."""
+    volume = driver.create("pvc-1")
+    driver.stage(volume)
+    root = driver.staging("pvc-1")
+    assert os.listdir(root) == []
+    os.mkdir(f"{root}/lost+found")
+    for keep in ("file", "lost+found/file"):
+        open(f"{root}/{keep}", "w", encoding="ascii").close()
+        driver.unstage("pvc-1")
+        driver.stage(volume)
+        assert os.path.exists(f"{root}/{keep}") and os.path.isdir(f"{root}/lost+found")
+        os.unlink(f"{root}/{keep}")
+    driver.unstage("pvc-1")
+    driver.delete("pvc-1")
 
 
 def test_u01_an_image_without_luks_header_is_not_adopted(driver, refused, unchanged):
