@@ -1,8 +1,6 @@
 /* The status of LUKSVolumes. */
 #include "agent/report.h"
 
-#include <string.h>
-
 #include "agent/health.h"
 #include "base/log.h"
 #include "engine/condition.h"
@@ -27,8 +25,7 @@ static void look_at_queue(const struct csi_service *service, const struct volume
 	struct s3_queue queue;
 	struct err ignored;
 
-	if (params_backend(&record->params) != BACKEND_S3 ||
-	    strcmp(record->node, service->node.id) != 0 ||
+	if (!s3_has_queue(&service->node, record) ||
 	    s3_queue_look(&service->node, record, &queue, &ignored) < 0)
 		return;
 	report->has_queue = true;

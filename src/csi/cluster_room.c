@@ -1,11 +1,13 @@
-/* What the nodes of a cluster have room for, by their LUKSNodes. */
+/* What the nodes of a cluster have room for, by their LUKSNodes, and what they are. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "csi/place.h"
+#include "engine/condition.h"
 #include "kube/client.h"
+#include "volume/luksvolume.h"
 #include "volume/node_room.h"
 
 /* NOT_FOUND when the node has never reported. */
@@ -188,17 +190,16 @@ bool cluster_node_is_silent(const struct csi_service *service, const char *node,
 	bool is_silent = true;
 	char why[64];
 
-	ret_condition->abnormal = true;
 	if (look_at_node(service, node, &room, &e) < 0) {
-		snprintf(ret_condition->message, sizeof(ret_condition->message), "%.250s",
-			 e.code == ERR_NOT_FOUND ? "its node has never reported, or is gone"
-						 : e.msg);
+		condition_say(ret_condition, true, "%s",
+			      e.code == ERR_NOT_FOUND ? "its node has never reported, or is gone"
+						      : e.msg);
 		return true;
 	}
 	if (node_room_is_stale(&room, time(NULL))) {
 		say_since(&room, why, sizeof(why));
-		snprintf(ret_condition->message, sizeof(ret_condition->message),
-			 "node '%.100s', which has the data, %s", node, why);
+		condition_say(ret_condition, true, "node '%.100s', which has the data, %s", node,
+			      why);
 	} else {
 		is_silent = false;
 	}
@@ -212,4 +213,28 @@ bool cluster_node_is_gone(const struct csi_service *service, const char *node)
 	struct err e = { 0 };
 
 	return kube_get(service->kube, path, NULL, &e) < 0 && e.code == ERR_NOT_FOUND;
+}
+
+int cluster_user_of(const struct csi_service *service, const char *id,
+		    char ret_node[NODE_NAME_SIZE], struct err *e)
+{
+	char name[LUKSVOLUME_NAME_SIZE];
+	auto_json json_t *object = NULL;
+	const char *node;
+	json_t *value;
+
+	*ret_node = '\0';
+	luksvolume_name(id, name);
+	auto_free char *path = kube_path(LUKSVOLUMES, name, NULL, NULL);
+	if (kube_get(service->kube, path, &object, e) < 0)
+		return e->code == ERR_NOT_FOUND ? 0 : -1;
+	json_t *nodes = json_object_get(json_object_get(object, "status"), "nodes");
+	json_object_foreach(nodes, node, value)
+	{
+		if (!cluster_node_is_gone(service, node)) {
+			snprintf(ret_node, NODE_NAME_SIZE, "%s", node);
+			break;
+		}
+	}
+	return 0;
 }

@@ -189,7 +189,8 @@ int csi_mirror_record(const struct csi_service *service, const struct volume_rec
 		return -1;
 	if (strcmp(before, after) == 0 || store_put(service->store, now, e) == 0)
 		return 0;
-	if (!*known->id || known->state != now->state)
+	/* A volume in S3 has no other record that says where it is in use. */
+	if (!*known->id || known->state != now->state || params_backend(&now->params) == BACKEND_S3)
 		return -1;
 	log_warn("cannot write the store's copy of a record", KV("volume", now->id),
 		 KV("error", e->msg));

@@ -71,4 +71,11 @@ bool cluster_node_is_silent(const struct csi_service *service, const char *node,
 /* Whether Kubernetes knows no node of that name (any more); false when it cannot be asked. */
 bool cluster_node_is_gone(const struct csi_service *service, const char *node);
 
+/*
+ * One of the nodes that have a volume in S3 staged, "" when none has. One that left the cluster
+ * cannot write any more, and does not count.
+ */
+int cluster_user_of(const struct csi_service *service, const char *id,
+		    char ret_node[NODE_NAME_SIZE], struct err *e) MUST_CHECK;
+
 #endif

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "csi/place.h"
+#include "engine/condition.h"
 #include "store/store_kube.h"
 
 /* A call gives its worker back after this, so that a node that is away does not hold them all. */
@@ -243,12 +244,6 @@ static int grow(const struct csi_service *service, const struct volume_record *r
 	return end == END_DONE ? 0 : -1;
 }
 
-static void say(struct condition *condition, bool abnormal, const char *message)
-{
-	condition->abnormal = abnormal;
-	snprintf(condition->message, sizeof(condition->message), "%.255s", message);
-}
-
 static void condition(const struct csi_service *service, const struct volume_record *record,
 		      struct condition *ret_condition)
 {
@@ -257,17 +252,17 @@ static void condition(const struct csi_service *service, const struct volume_rec
 
 	*ret_condition = (struct condition){ 0 };
 	if (store_kube_look(service->kube, record->id, &volume, &e) < 0) {
-		say(ret_condition, true, e.msg);
+		condition_say(ret_condition, true, "%s", e.msg);
 		return;
 	}
 	bool is_silent = params_backend(&record->params) == BACKEND_LOCAL &&
 			 cluster_node_is_silent(service, record->node, ret_condition);
 	if (!is_silent && volume.why.code != ERR_OK)
-		say(ret_condition, true, volume.why.msg);
+		condition_say(ret_condition, true, "%s", volume.why.msg);
 	else if (!is_silent && *volume.condition)
-		say(ret_condition, volume.is_abnormal, volume.condition);
+		condition_say(ret_condition, volume.is_abnormal, "%s", volume.condition);
 	else if (!is_silent)
-		say(ret_condition, false, "no node has said anything of it yet");
+		condition_say(ret_condition, false, "no node has said anything of it yet");
 	volume_record_done(&volume.record);
 }
 

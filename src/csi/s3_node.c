@@ -43,8 +43,8 @@ static void ask_cluster(const struct csi_service *service, struct volume_record 
 	if (!service->kube || store_kube_look(service->kube, record->id, &volume, &e) < 0)
 		return;
 	record->capacity_bytes = volume.record.capacity_bytes;
-	if (volume.record.state == VOLUME_FORMATTED)
-		record->state = VOLUME_FORMATTED;
+	if (volume.record.state == VOLUME_FORMATTED || volume_is_going(&volume.record))
+		record->state = volume.record.state;
 	memcpy(record->name, volume.record.name, sizeof(record->name));
 	memcpy(record->claim, volume.record.claim, sizeof(record->claim));
 	memcpy(record->created, volume.record.created, sizeof(record->created));

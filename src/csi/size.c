@@ -7,9 +7,15 @@
 #define DEFAULT_BYTES (1ull << 30)
 #define SECTOR_BYTES 4096ull
 
+/* In S3 there is no file system of ours, and the size is bookkeeping. */
+static bool has_fs(const struct volume_record *record)
+{
+	return !record->block && params_backend(&record->params) == BACKEND_LOCAL;
+}
+
 uint64_t size_min(const struct volume_record *record)
 {
-	return record->block ? 1 << 20 : fs_min_bytes(params_fs_type(&record->params));
+	return has_fs(record) ? fs_min_bytes(params_fs_type(&record->params)) : 1 << 20;
 }
 
 static int check_range(const Csi__V1__CapacityRange *range, struct err *e)
@@ -48,7 +54,7 @@ int size_of_new(const Csi__V1__CapacityRange *range, const struct volume_record 
 		uint64_t *ret_bytes, struct err *e)
 {
 	uint64_t bytes = DEFAULT_BYTES, smallest = size_min(record);
-	bool xfs = !record->block && params_fs_type(&record->params) == FS_XFS;
+	bool xfs = has_fs(record) && params_fs_type(&record->params) == FS_XFS;
 
 	if (!range) {
 		*ret_bytes = bytes;

@@ -12,7 +12,6 @@
 #include "ctl/node.h"
 #include "engine/condition.h"
 #include "engine/s3.h"
-#include "engine/s3_cache.h"
 
 static const char *type_of(const struct volume_record *record)
 {
@@ -97,8 +96,7 @@ static void look_at_uploads(const struct node *node, const struct volume_record 
 			    struct uploads *ret_uploads)
 {
 	memset(ret_uploads, 0, sizeof(*ret_uploads));
-	ret_uploads->asked = params_backend(&record->params) == BACKEND_S3 &&
-			     strcmp(record->node, node->id) == 0 && s3_cache_is_used(record);
+	ret_uploads->asked = s3_has_queue(node, record);
 	ret_uploads->known = ret_uploads->asked && s3_queue_look(node, record, &ret_uploads->queue,
 								 &ret_uploads->why) == 0;
 }

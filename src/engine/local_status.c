@@ -1,28 +1,16 @@
 /* What a volume looks like now: condition and usage. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "engine/condition.h"
 #include "engine/local_mapping.h"
 #include "engine/local_mount.h"
 #include "sys/fs_health.h"
 #include "sys/image.h"
-
-static void abnormal(struct condition *condition, const char *fmt, ...) PRINTF(2, 3);
-
-static void abnormal(struct condition *condition, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(condition->message, sizeof(condition->message), fmt, args);
-	va_end(args);
-	condition->abnormal = true;
-}
 
 static void look_at_mounts(const struct volume_record *record, const struct dm_info *mapping,
 			   struct condition *condition)
@@ -32,7 +20,7 @@ static void look_at_mounts(const struct volume_record *record, const struct dm_i
 	struct err e;
 
 	if (mount_table_read(&mounts, &e) < 0) {
-		abnormal(condition, "%s", e.msg);
+		condition_say(condition, true, "%s", e.msg);
 		return;
 	}
 	for (size_t i = 0; i < mounts.count; i++) {
@@ -43,14 +31,15 @@ static void look_at_mounts(const struct volume_record *record, const struct dm_i
 		if (mount->device == mapping->device &&
 		    mount_has_option(mount->super_options, "ro") &&
 		    !mount_has_option(mount->options, "ro"))
-			abnormal(condition, "the file system went read-only after an error: see "
-					    "the kernel log of the "
-					    "node, then unstage and check it");
+			condition_say(condition, true,
+				      "the file system went read-only after an error: see "
+				      "the kernel log of the "
+				      "node, then unstage and check it");
 	}
 	if (!condition->abnormal && mounted && !record->block &&
 	    fs_health(mapping->path, mapping->minor, params_fs_type(&record->params), mounted, &e) <
 		    0)
-		abnormal(condition, "%s", e.msg);
+		condition_say(condition, true, "%s", e.msg);
 }
 
 static void look(const struct node *node, const struct volume_record *record,
@@ -92,7 +81,8 @@ static void look(const struct node *node, const struct volume_record *record,
 	if (local_mapping_find(volume.mapping, record->luks_uuid, &image, &active, &mapping, e) < 0)
 		return;
 	if (active && mapping.suspended)
-		abnormal(condition, "mapping '%s' is suspended: its I/O hangs", volume.mapping);
+		condition_say(condition, true, "mapping '%s' is suspended: its I/O hangs",
+			      volume.mapping);
 	else if (active)
 		look_at_mounts(record, &mapping, condition);
 	snprintf(condition->message + strlen(condition->message),
@@ -109,7 +99,7 @@ void local_condition(const struct node *node, const struct volume_record *record
 
 	memset(ret_condition, 0, sizeof(*ret_condition));
 	if (volume_is_going(record)) {
-		abnormal(ret_condition, "the volume is being deleted");
+		condition_say(ret_condition, true, "the volume is being deleted");
 		return;
 	}
 	if (strcmp(record->node, node->id) != 0) {
@@ -119,7 +109,7 @@ void local_condition(const struct node *node, const struct volume_record *record
 	}
 	look(node, record, ret_condition, &e);
 	if (e.code != ERR_OK)
-		abnormal(ret_condition, "%s", e.msg);
+		condition_say(ret_condition, true, "%s", e.msg);
 	else if (!*ret_condition->message)
 		snprintf(ret_condition->message, sizeof(ret_condition->message),
 			 "not used yet (%s)", volume_state_name(record->state));

@@ -94,11 +94,14 @@ int s3_usage(const struct node *node, const struct volume_record *record, const 
 
 /* What an alive rclone of this node has not uploaded yet. */
 struct s3_queue {
-	uint64_t files, bytes; /* all that wait, also those of `uploading` */
+	uint64_t files, bytes; /* all that are not in S3: open, waiting, and those of `uploading` */
 	uint64_t uploading;    /* files that are being uploaded now */
 	uint64_t cache_bytes;  /* of its cache, when rclone last looked: up to a minute ago */
 	char error[256];       /* what rclone last complained of, while an upload has failed */
 };
+
+/* Whether uploads of this volume can wait on this node: in S3, staged here, with a cache. */
+bool s3_has_queue(const struct node *node, const struct volume_record *record);
 
 /*
  * FAILED_PRECONDITION when the volume is not mounted here, UNAVAILABLE when rclone does not tell.

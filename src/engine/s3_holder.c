@@ -5,14 +5,20 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/s3_cache.h"
+#include "engine/s3_mount.h"
+
+enum { CLOCKS_APART_S = 10 * 60 }; /* of two nodes */
 
 #define HOLDER "holder"	    /* in S3_OWN_FOLDER */
 #define ACCEPTED "accepted" /* in the state folder: {volumeID} holds the name of a node */
@@ -94,27 +100,68 @@ int s3_holder_accept_loss(const struct node *node, const char *id, const char *h
 	return rc < 0 ? err_sys(e, -rc, "cannot note the loss for volume '%s'", id) : 0;
 }
 
-/* Takes the volume from a node whose loss was accepted; the note is used once. */
-static int take_from_lost(const struct node *node, const struct s3_bucket *bucket,
-			  const struct holder *holder, bool *ret_taken, struct err *e)
+/* Whether this node may still have something of the volume that is the holder. */
+static int is_in_use_here(const struct node *node, const struct holder *holder, bool *ret_yes,
+			  struct err *e)
+{
+	auto_mount_table struct mount_table mounts = { 0 };
+
+	*ret_yes = true;
+	if (volume_id_check(holder->volume, e) < 0 || mount_table_read(&mounts, e) < 0)
+		return -1;
+	for (size_t i = 0; i < mounts.count; i++)
+		if (s3_mount_is_of(&mounts.entries[i], node, holder->volume))
+			return 0;
+	return s3_cache_may_hold(node, holder->volume, ret_yes, e);
+}
+
+/*
+ * Whether the note of an accepted loss is of what the holder has now: not when the volume was
+ * staged there after the note was written, and not when this node itself still has it.
+ */
+static int is_accepted(const struct node *node, const struct s3_bucket *bucket,
+		       const struct holder *holder, int dir, bool *ret_yes, struct err *e)
 {
 	auto_free char *accepted = NULL;
-	auto_close int dir = -1;
+	bool in_use = false;
+	struct stat st;
+	time_t since;
 
-	*ret_taken = false;
-	if (open_accepted(node, &dir, e) < 0)
-		return -1;
+	*ret_yes = false;
 	int rc = fd_read_file(dir, bucket->id, NODE_NAME_SIZE, &accepted);
-	if (rc == -ENOENT || (rc == 0 && strcmp(accepted, holder->node) != 0))
+	if (rc == 0 && fstatat(dir, bucket->id, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		rc = -errno;
+	if (rc == -ENOENT)
 		return 0;
 	if (rc < 0)
 		return err_sys(e, -rc, "cannot read the note of an accepted loss");
-	if (s3_file_remove(bucket, HOLDER, e) < 0)
+	if (strcmp(holder->node, node->id) == 0 && is_in_use_here(node, holder, &in_use, e) < 0)
 		return -1;
-	log_warn("volume taken from a node whose data was given up by an administrator",
-		 KV("volume", bucket->id), KV("lost", holder->node), KV("since", holder->since));
-	unlinkat(dir, bucket->id, 0);
-	*ret_taken = true;
+	bool newer = clock_parse(holder->since, &since) && since > st.st_mtime + CLOCKS_APART_S;
+	*ret_yes = strcmp(accepted, holder->node) == 0 && !in_use && !newer;
+	return 0;
+}
+
+/*
+ * Takes the volume from a node whose loss was accepted. Used or not, the note goes: it was written
+ * for this stage, and must not give up what a node has at another time.
+ */
+static int take_from_lost(const struct node *node, const struct s3_bucket *bucket,
+			  const struct holder *holder, bool *ret_taken, struct err *e)
+{
+	auto_close int dir = -1;
+
+	*ret_taken = false;
+	if (open_accepted(node, &dir, e) < 0 ||
+	    (*holder->node && is_accepted(node, bucket, holder, dir, ret_taken, e) < 0) ||
+	    (*ret_taken && s3_file_remove(bucket, HOLDER, e) < 0))
+		return -1;
+	if (*ret_taken)
+		log_warn("volume taken from a node whose data was given up by an administrator",
+			 KV("volume", bucket->id), KV("lost", holder->node),
+			 KV("since", holder->since));
+	if (unlinkat(dir, bucket->id, 0) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "cannot remove the note of an accepted loss");
 	return 0;
 }
 
@@ -141,17 +188,19 @@ int s3_holder_take(const struct node *node, const struct s3_bucket *bucket, bool
 		   struct err *e)
 {
 	struct holder holder;
-	bool taken = true;
+	bool taken;
 
 	if (read_holder(bucket, &holder, e) < 0)
 		return -1;
-	if (is_mine(&holder, node, bucket)) {
-		*ret_new = false;
-		return 0;
-	}
-	if (*holder.node && take_from_lost(node, bucket, &holder, &taken, e) < 0)
+	bool mine = is_mine(&holder, node, bucket);
+	if (mine)
+		*holder.node = '\0'; /* there is nobody to take it from */
+	if (take_from_lost(node, bucket, &holder, &taken, e) < 0)
 		return -1;
-	if (!taken)
+	*ret_new = !mine;
+	if (mine)
+		return 0;
+	if (*holder.node && !taken)
 		return refuse(node, bucket, &holder, e);
 	if (write_holder(node, bucket, e) < 0)
 		return e->code == ERR_ALREADY_EXISTS
@@ -159,19 +208,24 @@ int s3_holder_take(const struct node *node, const struct s3_bucket *bucket, bool
 					 "another node is staging volume '%s' at the same time",
 					 bucket->id)
 			       : -1;
-	*ret_new = true;
 	return 0;
 }
 
-int s3_holder_is_here(const struct node *node, const struct s3_bucket *bucket, bool *ret_here,
-		      struct err *e)
+int s3_holder_check(const struct node *node, const struct s3_bucket *bucket, struct err *e)
 {
 	struct holder holder;
 
 	if (read_holder(bucket, &holder, e) < 0)
 		return -1;
-	*ret_here = is_mine(&holder, node, bucket);
-	return 0;
+	if (is_mine(&holder, node, bucket))
+		return 0;
+	return err_set(
+		e, ERR_FAILED_PRECONDITION,
+		"node '%s' has a cache of volume '%s' from before another node took the volume "
+		"over (lcw volume release --accept-loss): what was not uploaded then would "
+		"overwrite newer files. To destroy that cache, run here: lcw volume release "
+		"%s --node=%s --accept-loss",
+		node->id, bucket->id, bucket->id, node->id);
 }
 
 int s3_holder_drop(const struct node *node, const struct s3_bucket *bucket, struct err *e)

@@ -18,9 +18,13 @@
 int s3_holder_take(const struct node *node, const struct s3_bucket *bucket, bool *ret_new,
 		   struct err *e) MUST_CHECK;
 
-/* Whether this node has it now. */
-int s3_holder_is_here(const struct node *node, const struct s3_bucket *bucket, bool *ret_here,
-		      struct err *e) MUST_CHECK;
+/*
+ * That what the cache of this node holds may go to S3: the node has the volume now. Else an
+ * administrator gave that up, another node had the volume since, and an upload would overwrite what
+ * is newer: FAILED_PRECONDITION says so.
+ */
+int s3_holder_check(const struct node *node, const struct s3_bucket *bucket,
+		    struct err *e) MUST_CHECK;
 
 /* Gives the volume back, if this node has it. */
 int s3_holder_drop(const struct node *node, const struct s3_bucket *bucket,
@@ -28,7 +32,8 @@ int s3_holder_drop(const struct node *node, const struct s3_bucket *bucket,
 
 /*
  * Notes on this node that the data which node `holder` may hold is lost: the next s3_holder_take()
- * here takes the volume from that node, and from no other. Durable.
+ * here takes the volume from that node, and from no other. Durable, and good for that one call: a
+ * note that does not fit what is found in the bucket is thrown away.
  */
 int s3_holder_accept_loss(const struct node *node, const char *id, const char *holder,
 			  struct err *e) MUST_CHECK;

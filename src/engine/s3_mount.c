@@ -22,6 +22,16 @@ bool s3_mount_is_of(const struct mount_entry *mount, const struct node *node, co
 	return strcmp(mount->type, "fuse.rclone") == 0 && strcmp(mount->source, source) == 0;
 }
 
+const struct mount_entry *s3_mount_staged(const struct mount_table *mounts, const struct node *node,
+					  const char *id)
+{
+	for (size_t i = 0; i < mounts->count; i++)
+		if (s3_mount_is_of(&mounts->entries[i], node, id) &&
+		    !target_is_of_pod(&node->kubelet, mounts->entries[i].target))
+			return &mounts->entries[i];
+	return NULL;
+}
+
 int s3_mount_find(const struct mount_table *mounts, const struct target *staging,
 		  const struct node *node, const char *id, const struct mount_entry **ret_mount,
 		  struct err *e)

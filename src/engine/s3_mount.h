@@ -13,6 +13,10 @@ void s3_mount_source(const struct node *node, const char *id, char ret_source[S3
 /* Whether a mount is one of this volume, by this node: staged or published, alive or dead. */
 bool s3_mount_is_of(const struct mount_entry *mount, const struct node *node, const char *id);
 
+/* Where the volume is staged, at whatever path; NULL (borrowed) when it is nowhere. */
+const struct mount_entry *s3_mount_staged(const struct mount_table *mounts, const struct node *node,
+					  const char *id);
+
 /* The staging mount, or NULL (borrowed). FAILED_PRECONDITION when something else is there. */
 int s3_mount_find(const struct mount_table *mounts, const struct target *staging,
 		  const struct node *node, const char *id, const struct mount_entry **ret_mount,

@@ -94,7 +94,9 @@ static int bind(const struct target *staging, const struct target *target,
 int s3_publish(const struct node *node, const struct publish_request *request, struct err *e)
 {
 	const char *id = request->record->id;
-	bool read_only = request->read_only || capability_is_reader(&request->capability), done;
+	bool read_only = request->read_only || capability_is_reader(&request->capability) ||
+			 capability_has_flag(&request->capability, "ro");
+	bool done;
 	auto_mount_table struct mount_table mounts = { 0 };
 	const struct mount_entry *staged;
 	struct target staging, target;

@@ -33,7 +33,8 @@ static int give_up_own(const struct node *node, const char *id, struct err *e)
 int s3_release(const struct node *node, const struct volume_record *record, const char *holder,
 	       struct err *e)
 {
-	if (strcmp(holder, node->id) == 0)
-		return give_up_own(node, record->id, e);
+	/* Also of this node: another volume of the same prefix may be the holder. */
+	if (strcmp(holder, node->id) == 0 && give_up_own(node, record->id, e) < 0)
+		return -1;
 	return s3_holder_accept_loss(node, record->id, holder, e);
 }

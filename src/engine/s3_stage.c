@@ -65,6 +65,13 @@ static int look_at_mount(struct staging *s, bool *ret_served, struct err *e)
 	if (mount_table_read(&mounts, e) < 0 ||
 	    s3_mount_find(&mounts, &s->target, s->node, s->id, &mount, e) < 0)
 		return -1;
+	/* One staging path: with two, each unstage would wait for the other. */
+	const struct mount_entry *staged = s3_mount_staged(&mounts, s->node, s->id);
+	if (!mount && staged)
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "volume '%s' is mounted at '%s' already, not at the staging path "
+			       "'%s': unpublish and unstage it there first",
+			       s->id, staged->target, s->target.path);
 	if (s3_child_look_settled(s->node, s->id, &child, e) < 0)
 		return -1;
 	bool draining = mount && s->writer && mount_has_option(mount->super_options, "ro");
@@ -94,30 +101,12 @@ static int look_at_mount(struct staging *s, bool *ret_served, struct err *e)
 /* Whether data of this volume may be on this node alone, and whether they may go to S3. */
 static int look_at_cache(struct staging *s, struct err *e)
 {
-	bool here;
-
 	if (!s3_cache_is_used(s->request->record))
 		return 0;
 	if (s3_cache_may_hold(s->node, s->id, &s->cache_may_hold, e) < 0)
 		return -1;
-	if (!s->cache_may_hold)
-		return 0;
-	/*
-	 * Without being the holder: an administrator gave its data up, and another node had the
-	 * volume since. To upload it now would overwrite what is newer. Looked at before the volume
-	 * is taken, so that a call that dies in between does not make it ours.
-	 */
-	if (s3_holder_is_here(s->node, &s->bucket, &here, e) < 0)
-		return -1;
-	if (here)
-		return 0;
-	return err_set(
-		e, ERR_FAILED_PRECONDITION,
-		"node '%s' has a cache of volume '%s' from before another node took the volume "
-		"over (lcw volume release --accept-loss): what was not uploaded then would "
-		"overwrite newer files. To destroy that cache, run here: lcw volume release "
-		"%s --node=%s --accept-loss",
-		s->node->id, s->id, s->id, s->node->id);
+	/* Before the volume is taken, so that a call that dies in between does not make it ours. */
+	return s->cache_may_hold ? s3_holder_check(s->node, &s->bucket, e) : 0;
 }
 
 /*
@@ -203,7 +192,8 @@ int s3_stage(const struct node *node, const struct s3_stage_request *request,
 		return -1;
 	volume_record_copy(request->record, ret_record);
 	ret_record->state = VOLUME_FORMATTED;
-	if (rc == 0 && s.writer)
+	/* A reader must not hide that another node has the volume for writing. */
+	if (rc == 0 && (s.writer || !*ret_record->node))
 		snprintf(ret_record->node, sizeof(ret_record->node), "%s", node->id);
 	return rc;
 }

@@ -2,30 +2,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "engine/condition.h"
 #include "engine/s3_cache.h"
 #include "engine/s3_child.h"
 #include "engine/s3_mount.h"
+#include "s3/vfs_meta.h"
 
 enum { CACHE_FULL_PERCENT = 90 };
-
-static void say(struct condition *condition, bool abnormal, const char *fmt, ...) PRINTF(3, 4);
-
-static void say(struct condition *condition, bool abnormal, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(condition->message, sizeof(condition->message), fmt, args);
-	va_end(args);
-	condition->abnormal = abnormal;
-}
 
 /* How full the cache's own file system is; 0 when it cannot be told. */
 static unsigned cache_percent(const struct node *node, const struct volume_record *record)
@@ -50,31 +39,36 @@ static void look_here(const struct node *node, const struct volume_record *recor
 	struct err e = { 0 };
 
 	if (s3_child_look(node, record->id, &child, &e) < 0)
-		say(condition, true, "%s", e.msg);
+		condition_say(condition, true, "%s", e.msg);
 	else if (!child.alive)
-		say(condition, true,
-		    "rclone is not running%s%.100s: files cannot be read or written; restart the "
-		    "pods of the volume; data that was synced is in the cache",
-		    *child.error ? ": " : "", child.error);
+		condition_say(condition, true,
+			      "rclone is not running%s%.100s: files cannot be read or written; "
+			      "restart the "
+			      "pods of the volume; data that was synced is in the cache",
+			      *child.error ? ": " : "", child.error);
 	else if (!child.answers)
-		say(condition, true,
-		    "rclone %s: files cannot be read or written until it answers (%.150s)",
-		    child.starting ? "is starting" : "runs and does not answer", child.error);
+		condition_say(
+			condition, true,
+			"rclone %s: files cannot be read or written until it answers (%.150s)",
+			child.starting ? "is starting" : "runs and does not answer", child.error);
 	else if (child.out_of_space || percent >= CACHE_FULL_PERCENT)
-		say(condition, true,
-		    "the cache is %u %% full: writes will fail; raise rclone-vfs-cache-max-size, "
-		    "or "
-		    "look why S3 is slow",
-		    percent);
+		condition_say(condition, true,
+			      "the cache is %u %% full: writes will fail; raise "
+			      "rclone-vfs-cache-max-size, "
+			      "or "
+			      "look why S3 is slow",
+			      percent);
 	else if (*child.error)
-		say(condition, true, "uploads fail (%" PRIu64 " files wait): %s",
-		    child.queued + child.uploading, child.error);
+		condition_say(condition, true, "uploads fail (%" PRIu64 " files wait): %s",
+			      child.queued + child.uploading, child.error);
 	else if (child.queue_known)
-		say(condition, false, "mounted on this node; %" PRIu64 " files wait for S3",
-		    child.queued + child.uploading);
+		condition_say(condition, false,
+			      "mounted on this node; %" PRIu64 " files wait for S3",
+			      child.queued + child.uploading);
 	else
-		say(condition, s3_cache_is_used(record), "mounted on this node%s",
-		    s3_cache_is_used(record) ? "; rclone does not tell what waits for S3" : "");
+		condition_say(condition, s3_cache_is_used(record), "mounted on this node%s",
+			      s3_cache_is_used(record) ? "; rclone does not tell what waits for S3"
+						       : "");
 }
 
 void s3_condition(const struct node *node, const struct volume_record *record,
@@ -82,13 +76,13 @@ void s3_condition(const struct node *node, const struct volume_record *record,
 {
 	memset(ret_condition, 0, sizeof(*ret_condition));
 	if (record->state == VOLUME_DELETING)
-		say(ret_condition, true, "the volume is being deleted");
+		condition_say(ret_condition, true, "the volume is being deleted");
 	else if (strcmp(record->node, node->id) == 0)
 		look_here(node, record, ret_condition);
 	else if (*record->node)
-		say(ret_condition, false, "staged on node '%.200s'", record->node);
+		condition_say(ret_condition, false, "staged on node '%.200s'", record->node);
 	else
-		say(ret_condition, false, "not staged");
+		condition_say(ret_condition, false, "not staged");
 }
 
 int s3_usage(const struct node *node, const struct volume_record *record, const char *volume_path,
@@ -118,10 +112,18 @@ int s3_usage(const struct node *node, const struct volume_record *record, const 
 	return fs_usage(fd, ret_usage, e);
 }
 
+bool s3_has_queue(const struct node *node, const struct volume_record *record)
+{
+	return params_backend(&record->params) == BACKEND_S3 &&
+	       strcmp(record->node, node->id) == 0 && s3_cache_is_used(record);
+}
+
 int s3_queue_look(const struct node *node, const struct volume_record *record,
 		  struct s3_queue *ret_queue, struct err *e)
 {
+	uint64_t dirty_files, dirty_bytes;
 	struct s3_child child;
+	char path[PATH_MAX];
 
 	if (s3_child_look(node, record->id, &child, e) < 0)
 		return -1;
@@ -133,8 +135,13 @@ int s3_queue_look(const struct node *node, const struct volume_record *record,
 		return err_set(e, ERR_UNAVAILABLE,
 			       "the rclone of volume '%s' does not tell what waits for S3",
 			       record->id);
-	ret_queue->files = child.queued + child.uploading;
-	ret_queue->bytes = child.queued_bytes;
+	/* A file that is open, or whose close failed, is in the cache alone and in no queue. */
+	s3_cache_path(node, record->id, path);
+	if (vfs_meta_dirty(path, &dirty_files, &dirty_bytes, e) < 0)
+		return -1;
+	uint64_t queued = child.queued + child.uploading;
+	ret_queue->files = queued > dirty_files ? queued : dirty_files;
+	ret_queue->bytes = child.queued_bytes > dirty_bytes ? child.queued_bytes : dirty_bytes;
 	ret_queue->uploading = child.uploading;
 	ret_queue->cache_bytes = child.cache_bytes;
 	memcpy(ret_queue->error, child.error, sizeof(ret_queue->error));

@@ -120,7 +120,11 @@ static bool waits_long(const struct draining *d)
 	return ms > LONG_WRITE_BACK_MS;
 }
 
-/* A mount with an rclone behind it: nobody may write, everything is uploaded, then it ends. */
+/*
+ * A mount with an rclone behind it: nobody may write, everything is uploaded, then it ends. A class
+ * may let uploads wait for an hour: then rclone is ended first, and started again to upload at once
+ * what its cache still holds (serve_again()).
+ */
 static int drain_mounted(struct draining *d, bool may_restart, struct err *e)
 {
 	const struct timespec settle = { .tv_sec = 1 };
@@ -132,14 +136,15 @@ static int drain_mounted(struct draining *d, bool may_restart, struct err *e)
 						 "it is unstaged when "
 						 "it is closed",
 						 d->id);
-	/*
-	 * A class may let uploads wait for an hour. Nobody writes any more: then rclone is ended,
-	 * and started again to upload at once what its cache still holds (serve_again()).
-	 */
-	bool restart = s3_cache_is_used(d->record) && may_restart && waits_long(d);
-	if (restart) /* what was closed just now is being put into the cache */
+	bool restart = may_restart && s3_cache_is_used(d->record) && waits_long(d);
+	if (restart) { /* what was closed just now is being put into the cache */
 		nanosleep(&settle, NULL);
-	else if (s3_cache_is_used(d->record) && wait_for_queue(d, e) < 0)
+		if (s3_child_look(d->node, d->id, &d->child, e) < 0)
+			return -1;
+		/* One that uploads already may be that of an earlier call: it is not broken off. */
+		restart = d->child.queue_known && d->child.queued && !d->child.uploading;
+	}
+	if (!restart && s3_cache_is_used(d->record) && wait_for_queue(d, e) < 0)
 		return -1;
 	if (mount_remove(d->target.path, e) < 0)
 		return -1;
@@ -209,15 +214,25 @@ static int serve_again(struct draining *d, struct err *e)
 			"node again, and it is uploaded");
 	if (s3_bucket_reopen(d->node, d->record, config_fd, &bucket, e) < 0)
 		return -1;
-	log_info("starting rclone only to upload what is left", KV("volume", d->id));
 	/* On a cache that is not empty rclone is started only when S3 answers: see rclone.md. */
-	return s3_bucket_probe(&bucket, &view, e) < 0
-		       ? -1
-		       : s3_serve(d->node, d->record, &bucket, &capability, &d->target,
-				  S3_SERVE_DRAIN, e);
+	if (s3_bucket_probe(&bucket, &view, e) < 0 || s3_holder_check(d->node, &bucket, e) < 0)
+		return -1;
+	log_info("starting rclone only to upload what is left", KV("volume", d->id));
+	return s3_serve(d->node, d->record, &bucket, &capability, &d->target, S3_SERVE_DRAIN, e);
 }
 
-/* The volume is free for another node. Without the mounter's configuration nobody can tell S3. */
+static void warn_of_holder(const struct draining *d, const char *why)
+{
+	if (strcmp(d->record->node, d->node->id) == 0)
+		log_warn("the volume is drained, and its bucket cannot be told: where it was "
+			 "staged for writing, another node must be told with lcw volume release",
+			 KV("volume", d->id), KV("error", why));
+}
+
+/*
+ * The volume is free for another node. That S3 refuses (keys that were revoked) does not stop it:
+ * a retry would have the same keys.
+ */
 static int give_back(const struct draining *d, struct err *e)
 {
 	auto_s3_bucket struct s3_bucket bucket = S3_BUCKET_NONE;
@@ -226,16 +241,16 @@ static int give_back(const struct draining *d, struct err *e)
 	if (s3_child_config(d->node, d->id, &config_fd, e) < 0)
 		return -1;
 	if (config_fd < 0) {
-		if (strcmp(d->record->node, d->node->id) == 0)
-			log_warn(
-				"the volume is drained, but the mounter lost the keys to say so in "
-				"its bucket: another node must be told with lcw volume release",
-				KV("volume", d->id));
+		warn_of_holder(d, "the mounter lost the keys");
 		return 0;
 	}
-	if (s3_bucket_reopen(d->node, d->record, config_fd, &bucket, e) < 0 ||
-	    s3_holder_drop(d->node, &bucket, e) < 0)
+	if (s3_bucket_reopen(d->node, d->record, config_fd, &bucket, e) < 0)
 		return -1;
+	if (s3_holder_drop(d->node, &bucket, e) < 0) {
+		if (e->code != ERR_FAILED_PRECONDITION)
+			return -1;
+		warn_of_holder(d, e->msg);
+	}
 	return s3_child_forget(d->node, d->id, e);
 }
 
@@ -261,6 +276,18 @@ static int drain(struct draining *d, struct err *e)
 	return refuse_dirty(d, "rclone ended without uploading them; the next call goes on", e);
 }
 
+/* CSI: a path at which the volume is not staged, though it is elsewhere, is nothing to do. */
+static int is_staged_elsewhere(const struct draining *d, bool *ret_yes, struct err *e)
+{
+	auto_mount_table struct mount_table mounts = { 0 };
+
+	if (mount_table_read(&mounts, e) < 0)
+		return -1;
+	*ret_yes = !mount_table_at(&mounts, d->target.path) &&
+		   s3_mount_staged(&mounts, d->node, d->id);
+	return 0;
+}
+
 int s3_unstage(const struct node *node, const struct volume_record *record,
 	       const char *staging_path, int64_t deadline_ms, struct volume_record *ret_record,
 	       struct err *e)
@@ -272,17 +299,21 @@ int s3_unstage(const struct node *node, const struct volume_record *record,
 		.id = record->id,
 		.end_ms = (deadline_ms < longest ? deadline_ms : longest) - ANSWER_MS,
 	};
-	bool exists;
+	bool elsewhere, exists;
 
 	if (target_parse(&node->kubelet, staging_path, "staging path", &d.target, e) < 0 ||
-	    drain(&d, e) < 0 || s3_cache_exists(node, d.id, &exists, e) < 0)
+	    is_staged_elsewhere(&d, &elsewhere, e) < 0)
+		return -1;
+	volume_record_copy(record, ret_record);
+	if (elsewhere)
+		return 0;
+	if (drain(&d, e) < 0 || s3_cache_exists(node, d.id, &exists, e) < 0)
 		return -1;
 	if (exists && (s3_cache_mark_clean(node, d.id, e) < 0 ||
 		       s3_cache_close(node, d.id, e) < 0 || s3_cache_remove(node, d.id, e) < 0))
 		return -1;
 	if (give_back(&d, e) < 0)
 		return -1;
-	volume_record_copy(record, ret_record);
 	if (strcmp(record->node, node->id) == 0)
 		*ret_record->node = '\0';
 	return 0;

@@ -174,7 +174,7 @@ enum s3_overlap s3_places_compare(const struct params *a, const char *a_id, cons
 	auto_free char *y = s3_prefix_of(b, b_id);
 
 	if (params_backend(a) != BACKEND_S3 || params_backend(b) != BACKEND_S3 ||
-	    !is_same_text(a, b, PARAM_S3_BUCKET) || !is_same_text(a, b, PARAM_S3_ENDPOINT))
+	    !is_same_text(a, b, PARAM_S3_BUCKET))
 		return S3_APART;
 	if (strcmp(x, y) == 0)
 		return S3_SAME;

@@ -54,7 +54,10 @@ enum s3_overlap {
 	S3_NESTED, /* one prefix lies inside the other: a purge of one takes the other's data */
 };
 
-/* How the places of two volumes lie to each other. Buckets of two endpoints are two buckets. */
+/*
+ * How the places of two volumes lie to each other. The endpoint does not count: one server has many
+ * names, and buckets that only seem to be two would let a deletion take the other volume's data.
+ */
 enum s3_overlap s3_places_compare(const struct params *a, const char *a_id, const struct params *b,
 				  const char *b_id);
 

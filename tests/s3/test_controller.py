@@ -31,11 +31,11 @@ def record_path(driver, volume_id):
     return f"{driver.base}/state/volumes/{volume_id}.json"
 
 
-def make_used(driver, volume_id):
+def make_used(driver, volume_id, state="formatted"):
     """As if the volume had been staged once."""
     with open(record_path(driver, volume_id), encoding="utf-8") as text:
         record = json.load(text)
-    record["state"] = "formatted"
+    record["state"] = state
     with open(record_path(driver, volume_id), "w", encoding="utf-8") as text:
         json.dump(record, text)
 
@@ -89,8 +89,15 @@ def test_templates_in_the_prefix(driver, server, refused):
 
 def test_two_volumes_on_one_prefix_are_refused_with_the_template(driver, server, refused):
     create(driver, "pvc-1", server.parameters(s3_path_prefix="my-app/data"))
-    with refused("INVALID_ARGUMENT", "pvc-1", r"my-app/data/\$\{pvc.namespace\}/\$\{pvc.name\}"):
+    with refused("INVALID_ARGUMENT", "pvc-1", r'"my-app/data-\$\{pvc.namespace\}-\$\{pvc.name\}"'):
         create(driver, "pvc-2", server.parameters(s3_path_prefix="my-app/data"))
+    # One server has many names: with another one of the endpoint it is the same place.
+    for endpoint in (server.endpoint + "/", "https://s3.example.com"):
+        with refused("INVALID_ARGUMENT", "pvc-1", "already"):
+            create(driver, "pvc-2", server.parameters(s3_path_prefix="my-app/data", s3_endpoint=endpoint))
+    create(driver, "pvc-advised", {
+        **server.parameters(s3_path_prefix="my-app/data-${pvc.namespace}-${pvc.name}"),
+        "csi.storage.k8s.io/pvc/namespace": "shop", "csi.storage.k8s.io/pvc/name": "data-0"})
     with refused("INVALID_ARGUMENT", "inside or around"):
         create(driver, "pvc-2", server.parameters(s3_path_prefix="my-app"))
     with refused("INVALID_ARGUMENT", "inside or around"):
@@ -305,6 +312,63 @@ def test_a_shared_prefix_goes_with_its_last_volume(driver, server):
     assert cli.names() == ["a"]
     delete(driver, "pvc-2", server.secrets())
     assert server.objects() == []
+
+
+def shared_volumes(driver, server):
+    """Two volumes that see the same file."""
+    shared = server.parameters(s3_path_prefix="team/files", s3_shared_prefix="true")
+    for name in ("pvc-1", "pvc-2"):
+        create(driver, name, shared, server.secrets())
+        make_used(driver, name)
+    cli = Cli(server, "team/files", "team/files")
+    cli.write("a", "text")
+    return shared, cli
+
+
+def test_a_neighbour_that_nobody_can_read_is_not_taken_for_none(driver, server, refused):
+    shared, cli = shared_volumes(driver, server)
+    with open(record_path(driver, "pvc-2"), encoding="utf-8") as text:
+        whole = text.read()
+    for damaged in ("", whole.replace("s3-bucket", "s3-basket")):
+        with open(record_path(driver, "pvc-2"), "w", encoding="utf-8") as text:
+            text.write(damaged)
+        with refused("FAILED_PRECONDITION", "record of volume 'pvc-2' cannot be read"):
+            delete(driver, "pvc-1", server.secrets())
+        with refused("FAILED_PRECONDITION", "record of volume 'pvc-2' cannot be read"):
+            create(driver, "pvc-3", shared, server.secrets())
+        assert cli.names() == ["a"]
+    create(driver, "pvc-4", server.parameters(), server.secrets())  # in a place of its own
+    with open(record_path(driver, "pvc-2"), "w", encoding="utf-8") as text:
+        text.write(whole)
+    delete(driver, "pvc-1", server.secrets())
+    assert cli.names() == ["a"]
+
+
+def test_of_two_that_are_deleted_at_once_one_takes_the_data(driver, server, refused):
+    """And no new volume comes into a prefix that is being purged."""
+    shared, _ = shared_volumes(driver, server)
+    make_used(driver, "pvc-2", "deleting")  # by another call, which waits for S3 now
+    delete(driver, "pvc-1", server.secrets())
+    assert server.objects() == []
+    with refused("ABORTED", "'pvc-2' with the same prefix", "being deleted"):
+        create(driver, "pvc-3", shared, server.secrets())
+    delete(driver, "pvc-2", server.secrets())
+    create(driver, "pvc-3", shared, server.secrets())
+
+
+def test_a_class_with_templates_is_the_volume_s_own(driver, server):
+    """ValidateVolumeCapabilities with the class as it is written."""
+    written = {**server.parameters(s3_path_prefix="${pvc.namespace}/${pvc.name}", s3_bucket=None),
+               "csi.storage.k8s.io/pvc/namespace": "shop", "csi.storage.k8s.io/pvc/name": "data-0"}
+    create(driver, "pvc-1", written, server.secrets(**{"s3-bucket": BUCKET}))
+
+    def confirmed(**other):
+        return driver.controller.ValidateVolumeCapabilities(csi.ValidateVolumeCapabilitiesRequest(
+            volume_id="pvc-1", parameters={**written, **other}, volume_capabilities=[mount_capability()]),
+            timeout=30).HasField("confirmed")
+
+    assert confirmed()
+    assert not confirmed(**{"s3-path-prefix": "elsewhere"}) and not confirmed(**{"rclone-vfs-write-back": "9s"})
 
 
 def test_expansion_is_bookkeeping(driver, server):

@@ -135,8 +135,8 @@ def test_missing_secrets_are_named(driver, server, volume, refused):
         assert PASSPHRASE not in answer.sentence
 
 
-def release(driver, node):
-    kernel.run(os.path.join(os.environ["LCW_BUILD"], "lcw"), "volume", "release", "pvc-1",
+def release(driver, node, volume="pvc-1"):
+    kernel.run(os.path.join(os.environ["LCW_BUILD"], "lcw"), "volume", "release", volume,
                f"--node={node}", "--accept-loss", f"--state-dir={driver.base}/state",
                f"--run-dir={driver.base}/run", f"--node-id={driver.node}")
 
@@ -163,6 +163,55 @@ def test_another_node_is_fenced_and_readers_are_not(driver, server, volume, refu
         other.unstage("pvc-1")
     finally:
         other.stop()
+
+
+def test_an_accepted_loss_is_not_kept_for_later(driver, server, volume, refused, base):
+    """It was said of what a node had then; what it has at another time is not given up."""
+    other = Driver(f"{base}/other", driver.binary, node="node-b", options=driver.options).start()
+    create(other, "pvc-1", server.parameters(rclone_vfs_cache_mode="off"))
+    note = f"{base}/other/state/accepted/pvc-1"
+
+    def is_fenced():
+        driver.stage(volume, secrets=server.secrets())
+        with refused("FAILED_PRECONDITION", "'node-a'", "may hold data"):
+            other.stage(volume, secrets=server.secrets())
+        assert not os.path.exists(note)
+        driver.unstage("pvc-1")
+
+    try:
+        driver.stage(volume, secrets=server.secrets())
+        release(other, "node-a")
+        assert os.path.exists(note)
+        driver.unstage("pvc-1")  # the node comes back before the note is used
+        other.stage(volume, secrets=server.secrets())
+        other.unstage("pvc-1")
+        is_fenced()
+        # Nor does one count that is older than what the node has.
+        release(other, "node-a")
+        os.utime(note, (0, 0))
+        is_fenced()
+        # Nor one that speaks of another node.
+        release(other, "node-c")
+        is_fenced()
+    finally:
+        other.stop()
+
+
+def test_a_note_of_another_volume_of_the_prefix_can_be_given_up(driver, server, refused):
+    """Its mounter died before it could take the note out of the bucket."""
+    shared = server.parameters(rclone_vfs_cache_mode="off", s3_path_prefix="team/files", s3_shared_prefix="true")
+    first, second = (create(driver, name, shared, server.secrets()) for name in ("pvc-1", "pvc-2"))
+    driver.stage(first, secrets=server.secrets())
+    release(driver, "node-a", "pvc-2")
+    with refused("FAILED_PRECONDITION", "'pvc-1' of the same prefix"):  # it is in use
+        driver.stage(second, secrets=server.secrets())
+    os.kill(processes(driver, "mounter")[0], signal.SIGKILL)
+    driver.unstage("pvc-1")
+    with refused("FAILED_PRECONDITION", "'pvc-1' of the same prefix"):
+        driver.stage(second, secrets=server.secrets())
+    release(driver, "node-a", "pvc-2")
+    driver.stage(second, secrets=server.secrets())
+    driver.unstage("pvc-2")
 
 
 def test_what_is_in_use_is_not_given_up(driver, server, volume):
@@ -214,6 +263,48 @@ def test_a_staged_volume_is_not_deleted(driver, server, volume, refused):
         delete(driver, "pvc-1", server.secrets())
     driver.unstage("pvc-1")
     delete(driver, "pvc-1", server.secrets())
+
+
+def test_a_reader_s_volume_is_in_use(driver, server, volume, refused):
+    """It is not deleted beneath the reader, and what happens to its rclone is told."""
+    reader = mount_capability(mode=MODES.SINGLE_NODE_READER_ONLY)
+    driver.stage(volume, secrets=server.secrets(), capability=reader)
+    target = driver.publish(volume, capability=reader)
+    with refused("FAILED_PRECONDITION", "staged on node 'node-a'"):
+        delete(driver, "pvc-1", server.secrets())
+    os.kill(rclones(driver)[0], signal.SIGKILL)
+    until("the condition says so", lambda: condition(driver, "pvc-1").abnormal)
+    assert driver.stats("pvc-1", target).volume_condition.abnormal
+    driver.unpublish("pvc-1")
+    driver.unstage("pvc-1")
+    delete(driver, "pvc-1", server.secrets())
+
+
+def test_one_staging_path(driver, server, volume, refused):
+    """A second one would take the rclone away from the pods of the first."""
+    driver.stage(volume, secrets=server.secrets())
+    target = driver.publish(volume)
+    before = rclones(driver)
+    second = f"{driver.kubelet}/second"
+    with refused("FAILED_PRECONDITION", "is mounted at .*staging-pvc-1"):
+        driver.stage(volume, secrets=server.secrets(), path=second)
+    driver.unstage("pvc-1", path=second)  # nothing is there
+    assert rclones(driver) == before
+    write(f"{target}/a", TEXT)
+    driver.unpublish("pvc-1")
+    driver.unstage("pvc-1")
+    driver.unstage("pvc-1", path=second)
+
+
+def test_the_flag_ro_is_published_once_like_any_other(driver, server, volume):
+    capability = mount_capability(flags=["ro"])
+    driver.stage(volume, secrets=server.secrets(), capability=capability)
+    for _ in range(2):
+        target = driver.publish(volume, capability=capability)
+    with pytest.raises(OSError):
+        write(f"{target}/a", TEXT)
+    driver.unpublish("pvc-1")
+    driver.unstage("pvc-1")
 
 
 def test_a_killed_rclone_is_told_and_replaced(driver, server, volume):

@@ -133,7 +133,8 @@ class Driver:
         return path
 
     def target(self, volume_id, number=0):
-        return f"{self.kubelet}/pod{number}-{volume_id}"
+        os.makedirs(f"{self.kubelet}/pods", exist_ok=True)  # kubelet makes all but the last folder
+        return f"{self.kubelet}/pods/pod{number}-{volume_id}"
 
     def stage(self, volume, capability=None, secrets=None, path=None, timeout=TIMEOUT, context=None):
         self.nodes.NodeStageVolume(csi.NodeStageVolumeRequest(

@@ -1,6 +1,8 @@
 """The cache of a volume in S3: what it holds is uploaded after whatever happened, or never, as it has to be."""
 # time limit: 1800
+import contextlib
 import glob
+import json
 import os
 import re
 import signal
@@ -116,6 +118,67 @@ def test_a_cache_that_was_given_up_is_never_uploaded(driver, server, refused):
     assert read(f"{driver.staging('pvc-1')}/a") == "newer"
     driver.unstage("pvc-1")
     faulty.stop()
+
+
+def test_a_node_that_was_cut_off_uploads_nothing_when_it_comes_back(driver, server, refused):
+    """Its pods are gone, and kubelet unstages: what was given up meanwhile is older than what is in S3."""
+    volume = create(driver, server, rclone_vfs_write_back="1h")
+    target = open_it(driver, server, volume)
+    write(f"{target}/a", "older")
+    driver.unpublish("pvc-1")
+    with folder() as base, running_driver(base, options=OPTIONS, node="node-b") as other:
+        create(other, server, rclone_vfs_write_back="1h")
+        lcw(other, "release", "pvc-1", "--node=node-a", "--accept-loss")
+        other.stage(volume, secrets=server.secrets())
+        write(f"{other.staging('pvc-1')}/a", "newer")
+        other.unstage("pvc-1")
+    cli = Cli(server, "volumes/pvc-1/files", "pvc-1")
+    for _ in range(2):
+        with refused("ABORTED", "1 files", "would overwrite newer files"):
+            driver.unstage("pvc-1")
+        assert cli.read("a") == "newer"
+    lcw(driver, "release", "pvc-1", "--node=node-a", "--accept-loss")
+    driver.unstage("pvc-1")
+    assert cli.read("a") == "newer" and glob.glob(f"{driver.base}/state/cache/*") == []
+
+
+@pytest.mark.timeout(400)
+def test_an_upload_is_not_begun_again_with_each_unstage(driver, server, refused):
+    """The class lets uploads wait for an hour. Once they were hurried, the next call waits for them."""
+    faulty = Faulty(server.port)
+    faulty.rate = 1 << 20
+    volume = create(driver, server, rclone_vfs_write_back="1h", s3_endpoint=faulty.endpoint)
+    target = open_it(driver, server, volume)
+    with open(f"{target}/large", "wb") as out:
+        out.write(os.urandom(48 << 20))
+        os.fsync(out.fileno())
+    driver.unpublish("pvc-1")
+    faulty.be("slow")
+    calls = 0
+    while glob.glob(f"{driver.base}/state/cache/*"):
+        calls += 1
+        with contextlib.suppress(grpc.RpcError):
+            driver.unstage("pvc-1", timeout=20)
+        assert calls < 12
+    assert calls > 1
+    assert driver.read_log().count("starting rclone only to upload what is left") == 1
+    faulty.stop()
+
+
+def test_what_is_open_is_not_in_s3(driver, server):
+    """It is synced, and in no queue: who looks before a node is given up must read of it."""
+    volume = create(driver, server, rclone_vfs_write_back="1s")
+    target = open_it(driver, server, volume)
+    with open(f"{target}/log", "w", encoding="ascii") as out:
+        out.write(MARKER)
+        out.flush()
+        os.fsync(out.fileno())
+        time.sleep(3)
+        assert f"1 files, {len(MARKER)} bytes left" in lcw(driver, "drain", "pvc-1")
+        shown = json.loads(lcw(driver, "show", "pvc-1", "-o", "json"))
+        assert (shown["uploads"]["files"], shown["uploads"]["bytes"]) == (1, len(MARKER))
+    until("it is in S3", lambda: "0 files, 0 bytes left" in lcw(driver, "drain", "pvc-1"))
+    close_it(driver, volume)
 
 
 def test_a_cache_that_could_not_be_opened_does_not_stand_in_the_way(driver, server):
