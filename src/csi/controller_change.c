@@ -1,4 +1,5 @@
 /* DeleteVolume and ControllerExpandVolume. */
+#include "base/log.h"
 #include "csi/place.h"
 #include "csi/request.h"
 #include "csi/s3.h"
@@ -18,8 +19,15 @@ int controller_delete_volume(struct rpc_call *call, struct err *e)
 
 	if (volume_id_check(id, e) < 0 || csi_lock_volume(service, id, &lock, e) < 0)
 		return -1;
-	if (service->place->find(service, id, &record, e) < 0)
-		return e->code == ERR_NOT_FOUND ? rpc_call_reply(call, &reply.base, e) : -1;
+	if (service->place->find(service, id, &record, e) < 0) {
+		if (e->code != ERR_NOT_FOUND)
+			return -1;
+		if (rpc_call_secret(call, "s3-access-key-id"))
+			log_warn("deleted a volume that the driver does not know, and its Secret "
+				 "has S3 keys: what the Go driver wrote for it stays in the bucket",
+				 KV("volume", id));
+		return rpc_call_reply(call, &reply.base, e);
+	}
 	if (params_backend(&record.params) == BACKEND_S3)
 		return csi_s3_delete(call, &record, e) < 0 ? -1
 							   : rpc_call_reply(call, &reply.base, e);
@@ -47,7 +55,7 @@ int controller_expand_volume(struct rpc_call *call, struct err *e)
 	if (!request->capacity_range)
 		return err_set(e, ERR_INVALID_ARGUMENT, "capacity range is missing");
 	if (csi_lock_volume(service, id, &lock, e) < 0 ||
-	    store_get(service->store, id, &record, e) < 0)
+	    service->place->find(service, id, &record, e) < 0)
 		return -1;
 	if (request->volume_capability &&
 	    (request_capability(request->volume_capability, params_backend(&record.params),

@@ -47,7 +47,27 @@ static bool differs(const char *key, struct err *e)
 	return false;
 }
 
-/* A class need not say the file system, which may come with the capability. */
+/* What a class may leave to the capability, the Secret or a template, is what the volume has. */
+static void take_the_rest(const Csi__V1__ValidateVolumeCapabilitiesRequest *request,
+			  const struct volume_record *record, struct params *params)
+{
+	static const enum param open[] = { PARAM_FS_TYPE,	 PARAM_S3_BUCKET,
+					   PARAM_S3_REGION,	 PARAM_S3_ENDPOINT,
+					   PARAM_S3_PATH_PREFIX, PARAM_S3_FORCE_PATH_STYLE };
+	void *const *entries = (void *const *)request->parameters;
+
+	for (size_t i = 0; i < ARRAY_LEN(open); i++) {
+		const char *key = param_rules[open[i]].key;
+		const char *said = request_map_value(entries, request->n_parameters, key);
+
+		if (!said && open[i] == PARAM_FS_TYPE)
+			said = request_map_value(entries, request->n_parameters,
+						 "csi.storage.k8s.io/fstype");
+		if (!said || strstr(said, "${"))
+			params_set(params, open[i], record->params.value[open[i]]);
+	}
+}
+
 static bool same_parameters(const Csi__V1__ValidateVolumeCapabilitiesRequest *request,
 			    const struct volume_record *record, struct err *e)
 {
@@ -61,9 +81,7 @@ static bool same_parameters(const Csi__V1__ValidateVolumeCapabilitiesRequest *re
 	if (request_pairs(entries, request->n_parameters, &pairs, &count, e) < 0 ||
 	    params_parse(pairs, count, &params, e) < 0)
 		return false;
-	if (!request_map_value(entries, count, "fsType") &&
-	    !request_map_value(entries, count, "csi.storage.k8s.io/fstype"))
-		params_set(&params, PARAM_FS_TYPE, record->params.value[PARAM_FS_TYPE]);
+	take_the_rest(request, record, &params);
 	const char *difference = params_difference(&params, &record->params);
 	return difference ? differs(difference, e) : true;
 }
@@ -116,7 +134,7 @@ int controller_validate_capabilities(struct rpc_call *call, struct err *e)
 		return -1;
 	if (request->n_volume_capabilities == 0)
 		return err_set(e, ERR_INVALID_ARGUMENT, "volume capabilities are missing");
-	if (store_get(service->store, request->volume_id, &record, e) < 0)
+	if (service->place->find(service, request->volume_id, &record, e) < 0)
 		return -1;
 	if (all_supported(request, &record, &reason)) {
 		confirmed.n_volume_capabilities = request->n_volume_capabilities;
@@ -148,7 +166,7 @@ int controller_get_volume(struct rpc_call *call, struct err *e)
 	struct volume_message volume;
 
 	if (volume_id_check(request->volume_id, e) < 0 ||
-	    store_get(service->store, request->volume_id, &record, e) < 0)
+	    service->place->find(service, request->volume_id, &record, e) < 0)
 		return -1;
 	volume_message_fill(&volume, &record);
 	condition_message_fill(&condition, service, &record);
@@ -177,6 +195,18 @@ static int look_for_room(const struct csi_service *service, const struct params 
 	return 0;
 }
 
+/*
+ * The scheduler asks for room before anybody calls CreateVolume. Of a class that is wrong it would
+ * say "not enough free storage" for ever, and what is wrong with it nobody would read.
+ */
+static int let_create_say_it(struct rpc_call *call, struct err *e)
+{
+	Csi__V1__GetCapacityResponse reply = CSI__V1__GET_CAPACITY_RESPONSE__INIT;
+
+	reply.available_capacity = INT64_MAX / 2;
+	return rpc_call_reply(call, &reply.base, e);
+}
+
 int controller_get_capacity(struct rpc_call *call, struct err *e)
 {
 	const Csi__V1__GetCapacityRequest *request =
@@ -192,9 +222,10 @@ int controller_get_capacity(struct rpc_call *call, struct err *e)
 	size_t count;
 
 	if (request_pairs((void *const *)request->parameters, request->n_parameters, &pairs, &count,
-			  e) < 0 ||
-	    params_parse(pairs, count, &kind.params, e) < 0)
+			  e) < 0)
 		return -1;
+	if (params_parse(pairs, count, &kind.params, e) < 0)
+		return service->kube ? let_create_say_it(call, e) : -1;
 	for (size_t i = 0; i < request->n_volume_capabilities; i++) {
 		if (request_capability(request->volume_capabilities[i],
 				       params_backend(&kind.params), &capability, e) < 0)

@@ -49,8 +49,7 @@ static int explain(const char *name_space, const char *name, struct err *e)
 		return err_wrap(e,
 				"the driver may not read the S3 keys: kubectl -n %s create role "
 				"lcw-%s --verb=get --resource=secrets --resource-name=%s, and bind "
-				"it (docs/storageclass.md, \"Secrets with S3 keys\"), or put them "
-				"into the node-stage Secret",
+				"it (docs/storageclass.md, \"Secrets with S3 keys\")",
 				name_space, name, name);
 	return -1;
 }
