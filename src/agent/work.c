@@ -28,21 +28,14 @@ static int find(const struct csi_service *service, const struct luksvolume *want
 }
 
 /*
- * The store forgets the volume last: between the object's end and its own a crash leaves "erased",
- * which work_on_reports() clears away. The other way round nobody would know why the data are
- * missing.
+ * To the cluster a volume that was never made, here one that has been in use: the cluster's memory
+ * was restored from before, and who gives up the one does not mean the other.
  */
-static int destroy(const struct csi_service *service, const struct luksvolume *wanted,
-		   struct err *e)
+static bool is_better_known_here(const struct luksvolume *wanted,
+				 const struct volume_record *record)
 {
-	auto_record struct volume_record record = { 0 };
-
-	if (find(service, wanted, &record, e) < 0 || csi_erase_local(service, &record, e) < 0 ||
-	    store_kube_let_go(service->kube, wanted->record.id, e) < 0 ||
-	    store_remove(service->store, record.id, e) < 0)
-		return -1;
-	csi_forget_lock(service, record.id);
-	return 0;
+	return wanted->record.state == VOLUME_CREATING &&
+	       (record->state == VOLUME_FORMATTING || record->state == VOLUME_FORMATTED);
 }
 
 /* The data stay, and the next report makes the object again where there are any. */
@@ -52,6 +45,28 @@ static int keep(const struct csi_service *service, const struct luksvolume *want
 		 "what the cluster knows of them",
 		 KV("volume", wanted->record.id));
 	return store_kube_let_go(service->kube, wanted->record.id, e);
+}
+
+/*
+ * The store forgets the volume last: between the object's end and its own a crash leaves "erased",
+ * which work_on_reports() clears away. The other way round nobody would know why the data are
+ * missing.
+ */
+static int destroy(const struct csi_service *service, const struct luksvolume *wanted,
+		   struct err *e)
+{
+	auto_record struct volume_record record = { 0 };
+
+	if (find(service, wanted, &record, e) < 0)
+		return -1;
+	if (is_better_known_here(wanted, &record))
+		return keep(service, wanted, e);
+	if (csi_erase_local(service, &record, e) < 0 ||
+	    store_kube_let_go(service->kube, wanted->record.id, e) < 0 ||
+	    store_remove(service->store, record.id, e) < 0)
+		return -1;
+	csi_forget_lock(service, record.id);
+	return 0;
 }
 
 static int make(const struct csi_service *service, const struct luksvolume *wanted,

@@ -100,6 +100,18 @@ static int restore_local(const struct csi_service *service, const char *id, stru
 	return report_lost(service, &record, e);
 }
 
+/* Deleted in the cluster, and not in use here, as its lock shows: a stage may have come between. */
+static int forget_s3(const struct csi_service *service, const char *id, struct err *e)
+{
+	auto_record struct volume_record record = { 0 };
+	auto_close int lock = -1;
+
+	if (csi_lock_volume(service, id, &lock, e) < 0 ||
+	    store_get(service->store, id, &record, e) < 0)
+		return e->code == ERR_ABORTED || e->code == ERR_NOT_FOUND ? 0 : -1;
+	return strcmp(record.node, service->node.id) == 0 ? 0 : store_remove(service->store, id, e);
+}
+
 /* Other nodes have it too, so it is asked for by its name. */
 static int report_s3(const struct csi_service *service, const char *id, struct err *e)
 {
@@ -115,10 +127,8 @@ static int report_s3(const struct csi_service *service, const char *id, struct e
 		return report_volume(service, object, &record, NULL, e);
 	if (e->code != ERR_NOT_FOUND)
 		return -1;
-	/* Deleted in the cluster, and not in use here. */
-	if (strcmp(record.node, service->node.id) != 0)
-		return store_remove(service->store, id, e);
-	return report_lost(service, &record, e);
+	return strcmp(record.node, service->node.id) == 0 ? report_lost(service, &record, e)
+							  : forget_s3(service, id, e);
 }
 
 static int report_the_others(struct reports *reports, struct err *e)

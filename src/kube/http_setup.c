@@ -66,6 +66,8 @@ static void set_limits(const struct http_transfer *t, const struct http_library 
 		       const struct http_request *request)
 {
 	l->curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
+	/* Else the end of a transfer waits for a name server that does not answer. */
+	l->curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L);
 	l->curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 	l->curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
 	/* A server that is gone without a word is noticed after about two minutes. */

@@ -252,7 +252,8 @@ static int take_page(struct kube_watch *w, struct err *e)
 	forget_text(w);
 	if (!page)
 		return -1;
-	if (!version_of(page))
+	const char *version = version_of(page);
+	if (!version || !*version)
 		return err_set(e, ERR_UNAVAILABLE,
 			       "cannot list: the answer is no list: it has no resourceVersion");
 	json_array_foreach(json_object_get(page, "items"), at, object)

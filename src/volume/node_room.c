@@ -102,7 +102,9 @@ uint64_t node_room_largest(const struct node_room *room)
 
 bool node_room_is_stale(const struct node_room *room, time_t now)
 {
-	return room->heartbeat == 0 || now - room->heartbeat > NODE_ROOM_STALE_SECONDS;
+	/* Also in the future: the clocks are apart, and from then on nothing could be told. */
+	return room->heartbeat == 0 || now - room->heartbeat > NODE_ROOM_STALE_SECONDS ||
+	       room->heartbeat - now > NODE_ROOM_STALE_SECONDS;
 }
 
 /* "117.4Gi", rounded down: for people, as `kubectl get` shows it. */
