@@ -234,7 +234,18 @@ def test_secrets_that_may_be_read(helm):
                 assert rule["verbs"] == ["get"]
                 assert rule["resourceNames"] and "luks-secret" not in rule["resourceNames"]
             assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"]
-    assert not [rule for role in every(helm.render(), "Role") for rule in role["rules"] if "secrets" in rule["resources"]]
+    # By default those of the specification's S3 class, and nothing else.
+    rule, = (rule for role in every(helm.render(), "Role") for rule in role["rules"] if "secrets" in rule["resources"])
+    assert (rule["verbs"], rule["resourceNames"]) == (["get"], ["s3-credentials"])
+
+
+def test_the_examples_replace_nothing_of_the_chart(helm):
+    """Least of all its passphrase: whoever tries an example on a cluster in use would lose every volume."""
+    ours = {(one["kind"], one["metadata"]["name"]) for one in helm.render()}
+    assert ("StorageClass", "lukscryptwalker-local") in ours and ("Secret", "luks-secret") in ours
+    for path in (REPO / "examples").glob("*.yaml"):
+        for one in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            assert (one["kind"], one["metadata"]["name"]) not in ours, path
 
 
 def test_metrics_in_dashboard_and_alerts_exist():

@@ -39,9 +39,6 @@ def volume(installed, node2, s3, terminal):
         '# rclone-vfs-cache-max-size: "10G"': 'rclone-vfs-cache-max-size: "256M"'})
     terminal.run(replaced(section("S3 Credentials Secret", "bash")[0], YOUR_ACCESS_KEY=ACCESS, YOUR_SECRET_KEY=s3.secret,
                           **{"my-encrypted-volumes": BUCKET}))
-    # The driver reads no Secret that nobody allowed it to read (docs/storageclass.md).
-    terminal.run("helm upgrade my-lukscryptwalker lukscryptwalker-csi/lukscryptwalker-csi -n kube-system --reuse-values "
-                 "--set 'rbac.extraS3Secrets[0].name=s3-credentials' --set 'rbac.extraS3Secrets[0].namespace=kube-system'")
     terminal.apply(storage_class, claim("s3-pvc", "lukscryptwalker-s3", "1Gi"), on("node1", "writer", command=WRITER))
     terminal.pod_ready("writer", seconds=240)
     return terminal.volume_of("s3-pvc")

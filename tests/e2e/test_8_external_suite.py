@@ -73,7 +73,7 @@ def make_s3_class(s3, terminal):
              "csi.storage.k8s.io/node-stage-secret-name": "luks-secret",
              "csi.storage.k8s.io/node-stage-secret-namespace": "kube-system"}})
     terminal.run("helm upgrade my-lukscryptwalker lukscryptwalker-csi/lukscryptwalker-csi -n kube-system --reuse-values "
-                 # A list is set as a whole; the first is of scenario 4, where that ran.
+                 # A list is set as a whole; the first is the chart's own.
                  "--set-json 'rbac.extraS3Secrets=[{\"name\": \"s3-credentials\", \"namespace\": \"kube-system\"}, "
                  "{\"name\": \"external-s3\", \"namespace\": \"kube-system\"}]'")
 
