@@ -64,7 +64,7 @@ clean: ## remove the build folders (the cache of built tools stays)
 	rm -rf build build-asan build-clang build-fuzz build-test
 
 dev-setup: ## every package, tool and Python library that build and tests use
-	@scripts/install-deps
+	@scripts/install-deps build test demo vm image e2e
 	@scripts/tools all
 	@scripts/kind check
 

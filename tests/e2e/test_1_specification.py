@@ -84,15 +84,21 @@ def test_usage_5_a_passphrase_under_another_key(installed, node, terminal):
 
 
 def test_the_group_of_a_pod_writes(installed, terminal):
-    """The specification's postgres-pod: fsGroup 26, and a user that is not root."""
+    """The specification's postgres-pod: fsGroup 26, and a user that is not root. Its image makes the volume's root its own
+    first; so what the driver has set is seen in another pod."""
     terminal.apply(claim("postgres-pvc", "lukscryptwalker-local", "512Mi"),
                    pod_of(section("Automatic fsGroup Detection (Recommended)")[0]))
     terminal.pod_ready("postgres-pod")
-    assert terminal.execute("postgres-pod", "id -u").strip() == "999"
-    assert "26" in terminal.execute("postgres-pod", "id -G").split()
-    assert terminal.execute("postgres-pod", "stat -c '%g %a' /var/lib/postgresql/data").split() == ["26", "2775"]
     terminal.until("PostgreSQL answers", lambda: "1" in terminal.execute("postgres-pod", "psql -Atc 'select 1'", check=False).split())
-    terminal.delete("pod/postgres-pod", "pvc/postgres-pvc")
+    assert terminal.execute("postgres-pod", "stat -c '%u %g' /var/lib/postgresql/data /var/lib/postgresql/data/base").split() == \
+        ["999", "26", "999", "26"]
+    terminal.delete("pod/postgres-pod")
+    terminal.apply(pod("plain", "postgres-pvc", securityContext={"runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 26}))
+    terminal.pod_ready("plain")
+    assert "26" in terminal.execute("plain", "id -G").split()
+    assert terminal.execute("plain", "stat -c '%g %a' /data; touch /data/mine && stat -c '%u %g' /data/mine").split() == \
+        ["26", "2775", "1000", "26"]
+    terminal.delete("pod/plain", "pvc/postgres-pvc")
 
 
 def test_a_group_that_the_class_gives(installed, terminal):

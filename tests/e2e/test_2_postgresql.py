@@ -126,6 +126,6 @@ def test_the_disk_of_the_node_has_ciphertext_only(postgres, node, terminal):
     volume = terminal.volume_of("postgres")
     image = f"/opt/local-path-provisioner/{volume}/luks-{volume}.img"
     # The same search finds them where they are plain.
-    found = terminal.execute("postgres", "grep -rac plain-words-of-a-row /var/lib/postgresql/data/pgdata/base | grep -v :0")
+    found = terminal.execute("postgres", "grep -rac plain-words-of-a-row /var/lib/postgresql/data/base | grep -v :0")
     assert found.strip()
     assert node.shell(f"grep -ac plain-words-of-a-row {image} || true").strip() == "0"
