@@ -74,6 +74,7 @@ def document(out, place, origin, version, rclone, arch, created):
               downloadLocation=f"git+{HOME}@v{version}"),
         entry("SPDXRef-rclone", "rclone", rclone, licenseConcluded="MIT",
               downloadLocation=f"git+https://github.com/rclone/rclone@{rclone}",
+              sourceInfo=f"changed by scripts/tools.d/rclone-{rclone}.patch of the driver's source",
               externalRefs=purl(f"pkg:golang/github.com/rclone/rclone@{rclone}"))]
     debs = {package.name: package for package in origin.values() if isinstance(package, Package)}
     packages += [debian(debs[name]) for name in sorted(debs)]

@@ -26,11 +26,13 @@ def break_off(one):
 class Faulty:
     """mode: "pass"; "refuse" (every connection is reset); "hang" (nothing is answered); "slow"
     (`rate` bytes a second and direction); "drop" (each piece of 64 KiB has the chance `chance` to
-    end its connection); "500", "503", "403" (each request is answered so)."""
+    end its connection); "500", "503", "403" (each request is answered so). A connection that begins a request with
+    the words of `broken` ("HEAD /bucket/key") is broken off, in every mode."""
 
     def __init__(self, port):
         self.upstream, self.mode, self.rate, self.chance = port, "pass", 200_000, 0.01
         self.random, self.open, self.dropped = random.Random(1), set(), 0
+        self.broken = None
         self.requests = []  # "PUT /bucket/key", as far as they begin a piece
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.listener.getsockname()[1]
@@ -100,6 +102,8 @@ class Faulty:
             while piece := source.recv(65536):
                 if request := re.match(rb"[A-Z]+ /[^ ?]*", piece):
                     self.requests.append(request.group().decode())
+                    if self.requests[-1] == self.broken:
+                        break
                 if self.mode == "slow":
                     time.sleep(len(piece) / self.rate)
                 if self.mode == "drop" and self.random.random() < self.chance:
