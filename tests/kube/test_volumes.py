@@ -65,10 +65,17 @@ def test_no_room_leaves_nothing(kinds, start):
     with refused("RESOURCE_EXHAUSTED", "'a' has"):
         controller.create_on("pvc-1", "a", size=1 << 50)
     assert objects(kinds, "luksvolumes") == []
-    room = controller.controller.GetCapacity(csi.GetCapacityRequest(
-        parameters={"local-path": "/data"}, accessible_topology=csi.Topology(segments={
-            "topology.lukscryptwalker.csi.k8s.io/node": "a"})), timeout=30)
-    assert 0 < room.available_capacity <= shutil.disk_usage(node.base).free
+
+    def room_of(**parameters):
+        return controller.controller.GetCapacity(csi.GetCapacityRequest(
+            parameters={"local-path": "/data", **parameters}, accessible_topology=csi.Topology(segments={
+                "topology.lukscryptwalker.csi.k8s.io/node": "a"})), timeout=30).available_capacity
+
+    assert 0 < room_of() <= shutil.disk_usage(node.base).free
+    # The scheduler must not hide from people what CreateVolume says of a wrong class.
+    assert room_of(fsTyp="xfs") > 1 << 60
+    with refused("INVALID_ARGUMENT", "'fsTyp'"):
+        controller.create_on("pvc-1", "a", fsTyp="xfs")
     controller.create_on("pvc-2", "a")
     with refused("RESOURCE_EXHAUSTED"):
         controller.expand("pvc-2", 1 << 50)
@@ -218,6 +225,35 @@ def test_an_etcd_that_was_restored_from_before_an_expansion(kinds, start):
     assert os.path.getsize(node.image("pvc-1")) == 80 * MIB
     assert controller.expand("pvc-1", 96 * MIB).capacity_bytes == 96 * MIB
     controller.delete("pvc-1")
+
+
+def test_u03_an_etcd_that_was_restored_from_before_the_first_use(kinds, start):
+    """A create that could not be done gave its object up, and the node has a volume of that name in use."""
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    old = look(kinds, "luksvolume", "pvc-1")
+    node.kill()
+    for path in (f"{node.base}/host/data/pvc-1/volume.json", f"{node.base}/state/volumes/pvc-1.json"):
+        with open(path, encoding="utf-8") as text:
+            record = json.load(text)
+        record.update(state="formatted", luksUUID="1d9ba0ad-0f1e-4b7e-9d43-7b5a1d1b0c11", fsUUID="1d9ba0ad-0f1e-4b7e-9d43-7b5a1d1b0c12")
+        with open(path, "w", encoding="utf-8") as text:
+            json.dump(record, text)
+    kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    kinds.kubectl("delete", "luksvolume", "pvc-1")
+    old["spec"]["destroy"] = True
+    kinds.kubectl("create", "-f", "-", given=json.dumps({
+        "apiVersion": old["apiVersion"], "kind": old["kind"], "spec": old["spec"],
+        "metadata": {key: old["metadata"][key] for key in ("name", "finalizers")}}))
+    kinds.kubectl("delete", "luksvolume", "pvc-1", "--wait=false")
+    uid = look(kinds, "luksvolume", "pvc-1")["metadata"]["uid"]
+    inode = os.stat(node.image("pvc-1")).st_ino
+    node.start()
+    until("the node tells what it has", lambda: made_again(kinds, "pvc-1", uid), 30)
+    assert look(kinds, "luksvolume", "pvc-1")["status"]["state"] == "formatted"
+    assert os.stat(node.image("pvc-1")).st_ino == inode
+    controller.delete("pvc-1")
+    assert not os.path.exists(node.image("pvc-1"))
 
 
 def test_a_status_that_was_wiped_is_told_again(kinds, start):

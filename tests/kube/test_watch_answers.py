@@ -107,8 +107,9 @@ def test_an_error_without_end_is_an_error(fake, told):
     assert "HTTP status 500" in one.log()
 
 
-def test_a_list_without_version(fake, told):
-    one = told((200, {}, "{}"), page(5, "a"), events())
+@pytest.mark.parametrize("nothing", ["{}", '{"metadata": {"resourceVersion": ""}, "items": []}'])
+def test_a_list_without_version(fake, told, nothing):
+    one = told((200, {}, nothing), page(5, "a"), events())
     one.sees("begin", "begin", "present a 5", "listed")
     assert "no resourceVersion" in one.log()
 

@@ -1,6 +1,7 @@
 /* base/log: a line is whole, whatever it is about. */
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,12 +80,65 @@ static void text_lines_are_for_people(void **state)
 	assert_non_null(strstr(line, " info event what=\"a b\" more=\"c\\u000ad\" number=-5\n"));
 }
 
+/* Whoever reads it has stopped: what is written then is lost, and the work goes on. */
+static void a_log_that_nobody_reads_stops_nothing(void **state)
+{
+	int ends[2], kept = dup(STDERR_FILENO);
+	char line[4096];
+
+	(void)state;
+	log_setup(LOG_TEXT, LOG_INFO);
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	alarm(60);
+	for (int i = 0; i < 10000; i++)
+		log_info("event", KV("number", i));
+	alarm(0);
+	/* It is written again once there is room. */
+	assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	while (read(ends[0], line, sizeof(line)) > 0)
+		;
+	log_always("again");
+	dup2(kept, STDERR_FILENO);
+	close(ends[1]);
+	ssize_t got = read(ends[0], line, sizeof(line) - 1);
+	assert_true(got > 0);
+	line[got] = '\0';
+	assert_non_null(strstr(line, " info again\n"));
+	close(ends[0]);
+	close(kept);
+}
+
+static void a_level_drops_all_but_what_is_waited_for(void **state)
+{
+	(void)state;
+	log_setup(LOG_TEXT, LOG_ERROR);
+	int ends[2], kept = dup(STDERR_FILENO);
+	char line[4096];
+
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	log_warn("dropped");
+	log_always("listening");
+	dup2(kept, STDERR_FILENO);
+	close(ends[1]);
+	ssize_t got = read(ends[0], line, sizeof(line) - 1);
+	assert_true(got > 0);
+	line[got] = '\0';
+	assert_null(strstr(line, "dropped"));
+	assert_non_null(strstr(line, " info listening\n"));
+	close(ends[0]);
+	close(kept);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(control_characters_are_escaped),
 		cmocka_unit_test(a_line_that_is_cut_is_json),
 		cmocka_unit_test(text_lines_are_for_people),
+		cmocka_unit_test(a_log_that_nobody_reads_stops_nothing),
+		cmocka_unit_test(a_level_drops_all_but_what_is_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

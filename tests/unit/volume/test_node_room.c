@@ -83,6 +83,8 @@ static void a_silent_node_is_stale(void **state)
 	assert_true(node_room_is_stale(&room, NOON + 301));
 	/* Its clock is ahead of ours. */
 	assert_false(node_room_is_stale(&room, NOON - 60));
+	assert_false(node_room_is_stale(&room, NOON - 300));
+	assert_true(node_room_is_stale(&room, NOON - 301));
 	room.heartbeat = 0;
 	assert_true(node_room_is_stale(&room, 0));
 }
