@@ -4,7 +4,7 @@
  * The loop reads, checks limits, answers the methods that cannot block and relays the rest: a
  * method `in_worker` runs in a process of its own, forked for the call. Whatever a worker does
  * (hang in the kernel, crash, leak) the loop goes on. A worker is not stopped when its client
- * gives up or this process dies; only worker_ms ends it.
+ * gives up or this process dies; only worker_ms ends it (and, in a pod, the end of the container).
  */
 #ifndef RPC_SERVER_H
 #define RPC_SERVER_H
