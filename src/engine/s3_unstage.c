@@ -163,7 +163,7 @@ static int refuse_dirty(const struct draining *d, const char *why, struct err *e
 {
 	return err_set(e, ERR_ABORTED,
 		       "%" PRIu64 " files with %" PRIu64
-		       " bytes of volume '%s' are in the cache of node '%s' and not in S3: %.300s",
+		       " bytes of volume '%s' are in the cache of node '%s' and not in S3: %.550s",
 		       d->dirty_files, d->dirty_bytes, d->id, d->node->id, why);
 }
 
