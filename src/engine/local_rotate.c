@@ -60,13 +60,15 @@ static int begin(struct rotation *r, int slot, struct err *e)
 /* The new header is backed up, and the old backup gone, before the change is called done. */
 static int finish(struct rotation *r, struct err *e)
 {
-	if (!r->record->key_changing)
+	const struct volume_record before = *r->record;
+
+	if (!before.key_changing)
 		return 0;
 	local_backup_renew(r->volume, r->record);
 	r->record->key_changing = false;
 	r->record->key_removing = 0;
 	if (local_record_write(r->volume, r->record, e) < 0) {
-		r->record->key_changing = true;
+		*r->record = before; /* as it is beside the data; its parameters are the same texts */
 		return -1;
 	}
 	log_info("passphrase changed", KV("volume", r->volume->id));
