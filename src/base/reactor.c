@@ -70,11 +70,6 @@ void reactor_free(struct reactor *reactor)
 	free(reactor);
 }
 
-void reactor_forget_in_child(struct reactor *reactor)
-{
-	close(reactor->epoll_fd);
-}
-
 struct reactor_watch *reactor_watch(struct reactor *reactor, int fd, uint32_t events,
 				    reactor_fd_fn *fn, void *data, struct err *e)
 {

@@ -44,7 +44,4 @@ void reactor_cancel(struct reactor_timer *timer);
 int reactor_run(struct reactor *reactor, struct err *e) MUST_CHECK;
 void reactor_stop(struct reactor *reactor);
 
-/* In a forked child: closes the child's copy of the epoll descriptor. The parent's loop goes on. */
-void reactor_forget_in_child(struct reactor *reactor);
-
 #endif

@@ -1,7 +1,9 @@
 /*
  * The Kubernetes API for a worker: blocking calls on objects as JSON. Every call is bounded by
  * the client's time; within it whatever passes by itself is tried again (no connection, 429 with
- * its Retry-After, 5xx), but never a change that may have been made already.
+ * its Retry-After, 5xx), but not a change that may have been made already (libcurl does that once,
+ * where a connection that was used before closes without a byte of answer: names and versions keep
+ * such a change from being made twice).
  *
  * Errors are those of answer.h, and UNAVAILABLE or DEADLINE_EXCEEDED when the server cannot be
  * reached within the time.

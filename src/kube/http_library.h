@@ -25,7 +25,6 @@
 	X(curl_multi_setopt)                                                                       \
 	X(curl_multi_add_handle)                                                                   \
 	X(curl_multi_remove_handle)                                                                \
-	X(curl_multi_assign)                                                                       \
 	X(curl_multi_socket_action)                                                                \
 	X(curl_multi_info_read)                                                                    \
 	X(curl_multi_cleanup)

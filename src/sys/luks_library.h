@@ -40,7 +40,6 @@
 	X(crypt_activate_by_passphrase)                                                            \
 	X(crypt_deactivate)                                                                        \
 	X(crypt_resize)                                                                            \
-	X(crypt_get_uuid)                                                                          \
 	X(crypt_get_type)                                                                          \
 	X(crypt_get_data_offset)                                                                   \
 	X(crypt_get_sector_size)
