@@ -74,7 +74,7 @@ def test_a_close_without_the_server_keeps_what_was_changed(driver, server, fault
     target = open_it(driver, server, volume)
     out = change(target, faulty)
     assert has_open(driver, "/f")
-    faulty.be("refuse")
+    faulty.be("403")
     out.close()
     until("rclone gives it up", lambda: not has_open(driver, "/f"), 300)
     faulty.be("pass")
@@ -98,8 +98,10 @@ def test_a_start_without_the_object_uploads_no_holes(driver, server, faulty):  #
     with contextlib.suppress(OSError):
         out.close()
     faulty.be("pass")
+    faulty.requests.clear()
     faulty.broken = f"HEAD /{BUCKET}/{key}"
     driver.stage(volume, secrets=server.secrets())
+    assert faulty.broken in faulty.requests, faulty.requests
     faulty.broken = None
     assert "1 files" in lcw(driver, "drain", "pvc-1", check=False)
     assert content(f"{target}/f")[len(NEW):] == OLD[len(NEW):]
