@@ -4,6 +4,7 @@ import contextlib
 import glob
 import os
 import signal
+import time
 
 import kernel
 import pytest
@@ -103,6 +104,7 @@ def test_a_start_without_the_object_uploads_no_holes(driver, server, faulty):  #
     driver.stage(volume, secrets=server.secrets())
     assert faulty.broken in faulty.requests, faulty.requests
     faulty.broken = None
+    time.sleep(6)  # much longer than it waits for an upload
     assert "1 files" in lcw(driver, "drain", "pvc-1", check=False)
     assert content(f"{target}/f")[len(NEW):] == OLD[len(NEW):]
     close_it(driver, volume)
