@@ -30,8 +30,8 @@
 #include "store/store_kube.h"
 
 /*
- * Kubernetes gives 30 s before it kills. Workers that are still busy then go on without us; in a pod
- * they end with it, and the next call goes on with what they left.
+ * Kubernetes gives 30 s before it kills. Workers that are still busy then go on without us; in a
+ * pod they end with it, and the next call goes on with what they left.
  */
 enum { GRACE_MS = 25000 };
 

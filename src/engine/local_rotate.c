@@ -68,7 +68,8 @@ static int finish(struct rotation *r, struct err *e)
 	r->record->key_changing = false;
 	r->record->key_removing = 0;
 	if (local_record_write(r->volume, r->record, e) < 0) {
-		*r->record = before; /* as it is beside the data; its parameters are the same texts */
+		*r->record =
+			before; /* as it is beside the data; its parameters are the same texts */
 		return -1;
 	}
 	log_info("passphrase changed", KV("volume", r->volume->id));

@@ -78,10 +78,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	struct input input = { bytes, size };
 	auto_free char *text = input_line(&input);
 	auto_free char *other = input_line(&input);
+	bool likely;
 
 	check_numbers(text);
 	check_paths(text, other);
 	check_ids(text);
-	nearest_word(text, words, ARRAY_LEN(words));
+	FUZZ_CHECK(nearest_word(text, words, ARRAY_LEN(words), &likely));
 	return 0;
 }
