@@ -179,7 +179,7 @@ def test_what_the_node_may_do(cluster, release):
         (f"luksnodes/status.{ours}", ()): {"patch"},
         ("events", ()): {"create", "patch"},
         ("persistentvolumes", ()): {"get"},
-        ("secrets", ("keys",)): {"get"},
+        ("secrets", ("keys", "s3-credentials")): {"get"},
     }
 
 
@@ -193,7 +193,7 @@ def test_what_the_controller_may_do(cluster, release):
         (f"luksvolumes/status.{ours}", ()): {"patch"},
         (f"luksnodes.{ours}", ()): {"get", "list"},
         (f"luksnodes/status.{ours}", ()): {"patch"},
-        ("secrets", ("keys",)): {"get"},
+        ("secrets", ("keys", "s3-credentials")): {"get"},
         # external-provisioner and external-resizer
         ("persistentvolumes", ()): everything - {"update"},
         ("persistentvolumeclaims", ()): {*look, "update", "patch"},

@@ -241,8 +241,10 @@ def test_secrets_that_may_be_read(helm):
 
 def test_the_examples_replace_nothing_of_the_chart(helm):
     """Least of all its passphrase: whoever tries an example on a cluster in use would lose every volume."""
-    ours = {(one["kind"], one["metadata"]["name"]) for one in helm.render()}
-    assert ("StorageClass", "lukscryptwalker-local") in ours and ("Secret", "luks-secret") in ours
+    rendered = [*helm.render(), *(one for path in (REPO / "deploy").glob("*.yaml")
+                                  for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one)]
+    ours = {(one["kind"], one["metadata"]["name"]) for one in rendered} | {("Secret", "luks-secret")}
+    assert ("StorageClass", "lukscryptwalker-local") in ours
     for path in (REPO / "examples").glob("*.yaml"):
         for one in yaml.safe_load_all(path.read_text(encoding="utf-8")):
             assert (one["kind"], one["metadata"]["name"]) not in ours, path
