@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "csi/local.h"
+#include "engine/s3_mount.h"
 #include "kube/client.h"
 #include "store/store_kube.h"
 
@@ -100,16 +101,25 @@ static int restore_local(const struct csi_service *service, const char *id, stru
 	return report_lost(service, &record, e);
 }
 
-/* Deleted in the cluster, and not in use here, as its lock shows: a stage may have come between. */
+/*
+ * Deleted in the cluster. A stage may have come between, so it is looked at again under its lock;
+ * and without its record a volume that is still mounted (for reading, by an earlier version, which
+ * did not say so) could not be unstaged.
+ */
 static int forget_s3(const struct csi_service *service, const char *id, struct err *e)
 {
 	auto_record struct volume_record record = { 0 };
+	auto_mount_table struct mount_table mounts = { 0 };
 	auto_close int lock = -1;
 
 	if (csi_lock_volume(service, id, &lock, e) < 0 ||
 	    store_get(service->store, id, &record, e) < 0)
 		return e->code == ERR_ABORTED || e->code == ERR_NOT_FOUND ? 0 : -1;
-	return strcmp(record.node, service->node.id) == 0 ? 0 : store_remove(service->store, id, e);
+	if (mount_table_read(&mounts, e) < 0)
+		return -1;
+	bool in_use = strcmp(record.node, service->node.id) == 0 ||
+		      s3_mount_staged(&mounts, &service->node, id);
+	return in_use ? 0 : store_remove(service->store, id, e);
 }
 
 /* Other nodes have it too, so it is asked for by its name. */

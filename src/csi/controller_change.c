@@ -23,8 +23,8 @@ int controller_delete_volume(struct rpc_call *call, struct err *e)
 		if (e->code != ERR_NOT_FOUND)
 			return -1;
 		if (rpc_call_secret(call, "s3-access-key-id"))
-			log_warn("deleted a volume that the driver does not know, and its Secret "
-				 "has S3 keys: what the Go driver wrote for it stays in the bucket",
+			log_info("a volume that the driver does not know is to be deleted: if the "
+				 "Go driver made it in S3, what it wrote stays in the bucket",
 				 KV("volume", id));
 		return rpc_call_reply(call, &reply.base, e);
 	}

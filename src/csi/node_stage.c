@@ -27,12 +27,16 @@ static int params_of_context(const Request *request, struct params *ret_params, 
  * `lcw node adopt` has seen an image and not the class it was made with: what a PersistentVolume of
  * the Go driver says of a pod's use of it is better than the defaults that were written then.
  */
-static int learn_from_context(const Request *request, struct params *params, struct err *e)
+static void learn_from_context(const Request *request, struct params *params)
 {
 	auto_params struct params context = { 0 };
+	struct err e = { 0 };
 
-	if (params_of_context(request, &context, e) < 0)
-		return -1;
+	if (params_of_context(request, &context, &e) < 0) {
+		log_warn("what the PersistentVolume says is not understood, and passed over",
+			 KV("volume", request->volume_id), KV("error", e.msg));
+		return;
+	}
 	for (size_t i = 0; i < CONTEXT_OF_USE_COUNT; i++) {
 		enum param which = context_of_use[i];
 
@@ -40,7 +44,6 @@ static int learn_from_context(const Request *request, struct params *params, str
 				      request->n_volume_context, param_rules[which].key))
 			params_set(params, which, context.value[which]);
 	}
-	return 0;
 }
 
 /*
@@ -58,7 +61,9 @@ static int find_params(const Request *request, const struct csi_service *service
 	if (volume_is_going(known))
 		return err_set(e, ERR_FAILED_PRECONDITION, "volume '%s' is being deleted",
 			       known->id);
-	return known->adopted ? learn_from_context(request, &stage->params, e) : 0;
+	if (known->adopted)
+		learn_from_context(request, &stage->params);
+	return 0;
 }
 
 static int check_node(const Request *request, const struct csi_service *service,

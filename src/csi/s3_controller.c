@@ -16,6 +16,7 @@ struct neighbour {
 	enum s3_overlap overlap;
 	char id[VOLUME_ID_MAX + 1];
 	bool shares, is_going; /* it has s3-shared-prefix; it is being deleted */
+	bool other_endpoint;   /* which may be another name of the same server */
 };
 
 struct neighbour_search {
@@ -23,6 +24,14 @@ struct neighbour_search {
 	struct neighbour *found;
 	struct err unknown; /* a record that cannot be read */
 };
+
+static bool same_endpoint(const struct volume_record *a, const struct volume_record *b)
+{
+	const char *x = a->params.value[PARAM_S3_ENDPOINT];
+	const char *y = b->params.value[PARAM_S3_ENDPOINT];
+
+	return strcmp(x ? x : "", y ? y : "") == 0;
+}
 
 static int look_at_other(void *data, const char *id, const struct volume_record *other,
 			 struct err *e)
@@ -49,6 +58,7 @@ static int look_at_other(void *data, const char *id, const struct volume_record 
 		.overlap = overlap,
 		.shares = params_flag(&other->params, PARAM_S3_SHARED_PREFIX),
 		.is_going = volume_is_going(other),
+		.other_endpoint = !same_endpoint(search->record, other),
 	};
 	memcpy(found->id, other->id, sizeof(found->id));
 	return 0;
@@ -143,9 +153,12 @@ int csi_s3_create(const struct rpc_call *call, const struct volume_record *known
 			return err_wrap(e, "cannot finish the deletion of the earlier volume '%s'",
 					wanted->id);
 	}
+	/* Before the lock: a server that hangs must not hold up the volumes of others. */
+	if (look_at_bucket(call, wanted, e) < 0)
+		return -1;
 	auto_close int lock = lock_places(service, e);
 	if (lock < 0 || check_place(service->store, wanted, e) < 0 ||
-	    look_at_bucket(call, wanted, e) < 0 || store_put(service->store, wanted, e) < 0)
+	    store_put(service->store, wanted, e) < 0)
 		return -1;
 	volume_record_copy(wanted, ret_made);
 	return 0;
@@ -164,13 +177,21 @@ static int condemn(struct csi_service *service, struct volume_record *record, bo
 	auto_close int lock = lock_places(service, e);
 	if (lock < 0 || find_neighbour(service->store, record, &found, e) < 0)
 		return -1;
-	if (found.overlap == S3_NESTED)
+	if (found.overlap == S3_NESTED && !found.other_endpoint)
 		return err_set(e, ERR_FAILED_PRECONDITION,
 			       "the prefix of volume '%s' lies inside or around that of '%s': "
 			       "nothing is deleted",
 			       record->id, found.id);
-	*ret_last = found.overlap == S3_APART || found.is_going;
-	if (!*ret_last)
+	*ret_last = found.overlap == S3_APART || (found.overlap == S3_SAME && found.is_going);
+	/* Of before the endpoint stopped counting: only a person knows whether it is one server. */
+	if (!*ret_last && found.other_endpoint && !found.shares)
+		log_warn(
+			"the data of a deleted volume stay: another one has that prefix in a "
+			"bucket "
+			"of that name at another endpoint; where it is another server, remove them "
+			"there with rclone",
+			KV("volume", record->id), KV("other", found.id));
+	else if (!*ret_last)
 		log_info("prefix is shared: its data stays for the other volume",
 			 KV("volume", record->id), KV("other", found.id));
 	if (record->state == VOLUME_DELETING)

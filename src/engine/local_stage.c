@@ -228,6 +228,7 @@ static int stage(struct staging *s, const char *local_path, struct err *e)
 {
 	struct target target;
 	bool mounted = false, active;
+	struct err ignored;
 
 	if (target_parse(&s->node->kubelet, s->request->staging_path, "staging path", &target, e) <
 		    0 ||
@@ -246,11 +247,13 @@ static int stage(struct staging *s, const char *local_path, struct err *e)
 						     &s->request->capability, e) < 0)
 		return -1;
 	if (ensure_mapping(s, active, e) < 0 || check_capability(s, true, e) < 0 ||
-	    (s->learnt && local_record_write(&s->volume, &s->record, e) < 0) ||
 	    local_grow_mapping(s->record.data_offset_bytes, (uint64_t)s->image.st_size, &s->mapping,
 			       s->volume.mapping, e) < 0)
 		return -1;
 	local_backup_ensure(&s->volume, &s->record);
+	if (s->learnt && local_record_write(&s->volume, &s->record, &ignored) < 0)
+		log_warn("cannot write down what the PersistentVolume says",
+			 KV("volume", s->volume.id), KV("error", ignored.msg));
 	if (s->record.block)
 		return 0;
 	return local_mount_ensure(&s->record, &s->mapping, &target, &s->request->capability,

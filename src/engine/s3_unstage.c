@@ -230,8 +230,8 @@ static void warn_of_holder(const struct draining *d, const char *why)
 }
 
 /*
- * The volume is free for another node. That S3 refuses (keys that were revoked) does not stop it:
- * a retry would have the same keys.
+ * The volume is free for another node. That S3 refuses the keys (they were revoked) does not stop
+ * it: a retry would have the same ones.
  */
 static int give_back(const struct draining *d, struct err *e)
 {
@@ -247,7 +247,7 @@ static int give_back(const struct draining *d, struct err *e)
 	if (s3_bucket_reopen(d->node, d->record, config_fd, &bucket, e) < 0)
 		return -1;
 	if (s3_holder_drop(d->node, &bucket, e) < 0) {
-		if (e->code != ERR_FAILED_PRECONDITION)
+		if (e->sys != EACCES)
 			return -1;
 		warn_of_holder(d, e->msg);
 	}

@@ -1,6 +1,7 @@
 /* rclone's log lines into sentences. */
 #include "s3/rclone_error.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,15 +97,18 @@ static int refuse(enum s3_fault fault, const char *where, const char *bucket, co
 		return err_set(e, ERR_UNAVAILABLE, "the S3 server '%s' cannot be reached: %s",
 			       where, cause);
 	case S3_FAULT_CREDENTIALS:
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "the S3 server '%s' does not accept the keys of the Secret "
-			       "(s3-access-key-id, s3-secret-access-key): %s",
-			       where, cause);
+		err_set(e, ERR_FAILED_PRECONDITION,
+			"the S3 server '%s' does not accept the keys of the Secret "
+			"(s3-access-key-id, s3-secret-access-key): %s",
+			where, cause);
+		e->sys = EACCES;
+		return -1;
 	case S3_FAULT_ACCESS:
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "the keys of the Secret are not allowed to use bucket '%s' on '%s': "
-			       "%s",
-			       bucket, where, cause);
+		err_set(e, ERR_FAILED_PRECONDITION,
+			"the keys of the Secret are not allowed to use bucket '%s' on '%s': %s",
+			bucket, where, cause);
+		e->sys = EACCES;
+		return -1;
 	case S3_FAULT_BUCKET:
 		return err_set(e, ERR_FAILED_PRECONDITION,
 			       "bucket '%s' does not exist on '%s': create it, or mend "

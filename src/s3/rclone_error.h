@@ -23,8 +23,9 @@ enum s3_fault rclone_fault(const char *log);
 
 /*
  * Fills `e` for a command that failed. UNAVAILABLE for what may pass by itself (DNS, network,
- * server); FAILED_PRECONDITION for what a person must mend. `where` is the endpoint's host, or
- * NULL for AWS; S3's own words are added, without anything that could be a secret. Always -1.
+ * server); FAILED_PRECONDITION for what a person must mend, with e->sys EACCES where it is the
+ * keys, with which no retry can do better. `where` is the endpoint's host, or NULL for AWS; S3's
+ * own words are added, without anything that could be a secret. Always -1.
  */
 int rclone_refused(const char *log, const char *where, const char *bucket, struct err *e);
 

@@ -1,4 +1,7 @@
-/* rclone's notes on its cache, read after it has ended: what was not uploaded yet. */
+/*
+ * rclone's notes on its cache: what was not uploaded yet. After it has ended they are the truth;
+ * while it runs they come and go, and one that is just being written counts as dirty.
+ */
 #ifndef S3_VFS_META_H
 #define S3_VFS_META_H
 

@@ -66,6 +66,8 @@ static int see_note(const struct walk *walk, const char *path, struct err *e)
 	struct err ignored;
 	int rc = fd_read_file(walk->cache_fd, path, NOTE_LIMIT, &text);
 
+	if (rc == -ENOENT) /* an rclone that runs has just removed it */
+		return 0;
 	if (rc < 0 && rc != -EFBIG && rc != -EINVAL)
 		return cannot_look(walk, -rc, e);
 	auto_json json_t *json = text ? json_parse_object(text, "note", &ignored) : NULL;
@@ -84,7 +86,7 @@ static int see_entry(struct walk *walk, int folder_fd, const char *folder, const
 	struct stat st;
 
 	if (fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return cannot_look(walk, errno, e);
+		return errno == ENOENT ? 0 : cannot_look(walk, errno, e);
 	if (S_ISREG(st.st_mode))
 		return see_note(walk, path, e);
 	if (!S_ISDIR(st.st_mode))
@@ -98,15 +100,14 @@ static int see_entry(struct walk *walk, int folder_fd, const char *folder, const
 	return 0;
 }
 
-/* *ret_absent: there is no such folder. */
-static int see_folder(struct walk *walk, const char *path, bool *ret_absent, struct err *e)
+/* One that is not there holds nothing. */
+static int see_folder(struct walk *walk, const char *path, struct err *e)
 {
 	int fd = fd_open_beneath(walk->cache_fd, path, O_RDONLY | O_DIRECTORY, 0);
 	auto_closedir DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 
-	*ret_absent = fd == -ENOENT;
 	if (fd < 0)
-		return cannot_look(walk, -fd, e);
+		return fd == -ENOENT ? 0 : cannot_look(walk, -fd, e);
 	if (!folder) {
 		int errnum = errno;
 
@@ -132,17 +133,16 @@ int vfs_notes_each(const char *cache_dir, vfs_note_fn *see, void *data, struct e
 		.see = see,
 		.data = data,
 	};
-	bool absent;
 
 	if (walk.cache_fd < 0)
 		return err_sys(e, errno, "cannot open the cache '%s'", cache_dir);
-	if (see_folder(&walk, NOTES, &absent, e) < 0)
-		return absent ? 0 : -1;
+	if (see_folder(&walk, NOTES, e) < 0)
+		return -1;
 	while (walk.pending) {
 		auto_free struct pending *first = walk.pending;
 
 		walk.pending = first->next;
-		if (see_folder(&walk, first->path, &absent, e) < 0)
+		if (see_folder(&walk, first->path, e) < 0)
 			return -1;
 	}
 	return 0;

@@ -96,8 +96,12 @@ int dm_find(const char *name, bool *ret_found, struct dm_info *ret_info, struct 
 		if (sscanf(entry->d_name, "dm-%u", &minor) != 1)
 			continue;
 		int rc = read_attribute(minor, "dm/name", seen, sizeof(seen));
-		/* One that has just gone is none; one that cannot be read may be the one. */
-		if (rc == -ENOENT || rc == -ENODEV || (rc == 0 && strcmp(seen, name) != 0))
+		/*
+		 * One that is going is none: the kernel says EINVAL of a name then. One that cannot
+		 * be read for another reason may be the one.
+		 */
+		if (rc == -ENOENT || rc == -ENODEV || rc == -EINVAL ||
+		    (rc == 0 && strcmp(seen, name) != 0))
 			continue;
 		if (rc < 0)
 			return err_sys(e, -rc, "cannot read the name of /dev/dm-%u", minor);
