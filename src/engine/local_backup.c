@@ -101,19 +101,37 @@ void local_backup_ensure(const struct local_volume *volume, const struct volume_
 			 KV("error", e.msg));
 }
 
-void local_backup_replace(const struct local_volume *volume, const struct volume_record *record)
+/* *ret_whole: the image has the header that the record speaks of. */
+static int replace(const struct local_volume *volume, const struct volume_record *record,
+		   bool *ret_whole)
 {
 	auto_close int image_fd = -1;
 	struct err e;
 
-	bool whole = image_open(volume->dir_fd, volume->image, O_RDONLY, &image_fd, &e) == 0 &&
+	*ret_whole = image_open(volume->dir_fd, volume->image, O_RDONLY, &image_fd, &e) == 0 &&
 		     local_header_check(volume, record, image_fd, &e) == 0;
-	if (whole && luks_backup_write(volume->dir_fd, image_fd, &e) == 0)
-		return;
+	if (*ret_whole && luks_backup_write(volume->dir_fd, image_fd, &e) == 0)
+		return 0;
 	log_warn("the header backup cannot be made, going on", KV("volume", volume->id),
 		 KV("error", e.msg));
-	/* The old one would still open with what was taken away from the header just now. */
-	if (whole && luks_backup_destroy(volume->dir_fd, &e) < 0)
+	return -1;
+}
+
+void local_backup_replace(const struct local_volume *volume, const struct volume_record *record)
+{
+	bool ignored;
+
+	(void)replace(volume, record, &ignored);
+}
+
+void local_backup_supersede(const struct local_volume *volume, const struct volume_record *record)
+{
+	struct err e;
+	bool whole;
+
+	if (replace(volume, record, &whole) == 0 || !whole)
+		return;
+	if (luks_backup_destroy(volume->dir_fd, &e) < 0)
 		log_warn("the outdated header backup cannot be destroyed", KV("volume", volume->id),
 			 KV("error", e.msg));
 }
@@ -121,5 +139,5 @@ void local_backup_replace(const struct local_volume *volume, const struct volume
 void local_backup_renew(const struct local_volume *volume, struct volume_record *record)
 {
 	clock_utc_text(record->key_changed);
-	local_backup_replace(volume, record);
+	local_backup_supersede(volume, record);
 }

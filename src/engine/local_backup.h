@@ -15,12 +15,15 @@
  */
 void local_backup_ensure(const struct local_volume *volume, const struct volume_record *record);
 
-/*
- * Makes it anew, without a look at the one that is there, which does not outlive this: where no new
- * one can be made (a full disk) there is none until the next stage. That the header itself is
- * damaged is the exception: then the old one may be all that is left.
- */
+/* Makes it anew, without a look at the one that is there, which stays where that fails. */
 void local_backup_replace(const struct local_volume *volume, const struct volume_record *record);
+
+/*
+ * The same when the old one must not outlive this, because it opens with what was taken away from
+ * the header: where no new one can be made (a full disk) there is none until the next stage. That
+ * the header itself is damaged is the exception: then the old one may be all that is left.
+ */
+void local_backup_supersede(const struct local_volume *volume, const struct volume_record *record);
 
 /* Whether the image has the whole LUKS header that the record speaks of. FAILED_PRECONDITION. */
 int local_header_check(const struct local_volume *volume, const struct volume_record *record,

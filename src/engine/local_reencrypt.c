@@ -212,7 +212,7 @@ int local_reencrypt_begin(const struct node *node, const char *local_path, const
 		return local_passphrase_error(id, e);
 	}
 	if (!r.record.reencrypt_ending)
-		local_backup_replace(&r.volume, &r.record);
+		local_backup_supersede(&r.volume, &r.record);
 	volume_record_copy(&r.record, ret_record);
 	return 0;
 }
@@ -243,7 +243,7 @@ int local_reencrypt_run(const struct node *node, const char *local_path, const c
 	    (write_flags(&r, false, false, e) < 0 || luks_tail_remove(r.volume.dir_fd, e) < 0))
 		return -1;
 	if (*ret_complete || !r.record.reencrypt_ending)
-		local_backup_replace(&r.volume, &r.record);
+		local_backup_supersede(&r.volume, &r.record);
 	if (*ret_complete)
 		log_info("volume key replaced", KV("volume", id));
 	volume_record_copy(&r.record, ret_record);

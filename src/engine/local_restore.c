@@ -208,6 +208,10 @@ int local_restore_header(const struct node *node, const char *local_path, const 
 		log_warn("LUKS header restored", KV("volume", id),
 			 KV("from",
 			    *ret_restored == LOCAL_RESTORED_COPY ? "second copy" : "backup"));
-	local_backup_ensure(&r.volume, &r.record);
+	/* A copy comes back with a salt of its own. */
+	if (*ret_restored == LOCAL_RESTORED_COPY)
+		local_backup_replace(&r.volume, &r.record);
+	else
+		local_backup_ensure(&r.volume, &r.record);
 	return 0;
 }

@@ -101,7 +101,7 @@ static void only_what_it_needs_is_open(void **state)
 			     "for fd in /proc/$$/fd/*; do readlink $fd; done | cut -d: -f1 | "
 			     "tr '\\n' ' '"),
 			 0);
-	assert_string_equal(result.output, "/dev/null pipe pipe ");
+	assert_string_equal(result.output, "/dev/null pipe pipe");
 }
 
 static void a_signal_is_no_exit_code(void **state)
