@@ -63,9 +63,12 @@ static int check_not_in_use(const struct local_volume *volume, int image_fd, str
 	return 0;
 }
 
-/* The header of another volume, whole or with one good copy. "" when there is none. */
+/*
+ * The header of another volume, whole or with one good copy: its UUID, else "". *ret_ours: there is
+ * such a header, and it is this volume's.
+ */
 static int foreign_uuid(int image_fd, const struct volume_record *record, char ret_uuid[40],
-			struct err *e)
+			bool *ret_ours, struct err *e)
 {
 	struct luks_header header = { 0 };
 	enum luks_probe kind;
@@ -75,23 +78,27 @@ static int foreign_uuid(int image_fd, const struct volume_record *record, char r
 		good = kind == LUKS_PRESENT;
 	else if (luks_header_is_mendable(image_fd, &good, &header, e) < 0)
 		return -1;
-	bool ours = *record->luks_uuid && strcmp(header.uuid, record->luks_uuid) == 0;
-	snprintf(ret_uuid, 40, "%s", good && !ours ? header.uuid : "");
+	*ret_ours = good && *record->luks_uuid && strcmp(header.uuid, record->luks_uuid) == 0;
+	snprintf(ret_uuid, 40, "%s", good && !*ret_ours ? header.uuid : "");
 	return 0;
 }
 
 /*
  * A file of this name that carries another LUKS header, or something else that is known, is
- * somebody's data: it was put here by mistake. What is unknown may be ours, overwritten.
+ * somebody's data: it was put here by mistake. What is unknown may be ours, overwritten. Of a header
+ * that is ours nothing more is asked: at the end of the ciphertext libblkid sees a RAID now and then.
  */
 static int check_is_ours(const struct local_volume *volume, const struct volume_record *record,
 			 int image_fd, struct err *e)
 {
 	struct probe found = { .kind = PROBE_BLANK };
 	char uuid[40];
+	bool ours;
 
-	if (foreign_uuid(image_fd, record, uuid, e) < 0)
+	if (foreign_uuid(image_fd, record, uuid, &ours, e) < 0)
 		return -1;
+	if (ours)
+		return 0;
 	if (*uuid)
 		return err_set(
 			e, ERR_FAILED_PRECONDITION,

@@ -5,6 +5,7 @@
 #include "local_fixture.h"
 #include "sys/luks_backup.h"
 #include "sys/luks_header.h"
+#include "sys/probe.h"
 
 static int keep(struct fixture *f, const char *name, const char *as)
 {
@@ -78,11 +79,33 @@ static void a_deletion_that_goes_on_takes_the_backup(void **state)
 	fixture_close(&f);
 }
 
+/* Two bytes of ciphertext in the right place are a RAID to libblkid: they happened. */
+static void noise_that_looks_like_a_raid_does_not_keep_the_image(void **state)
+{
+	struct fixture f;
+	struct err e = { 0 };
+	char noise[512] = "JM"; /* of jmicron, without a checksum that fits */
+	struct probe found;
+	struct stat st;
+
+	(void)state;
+	fixture_open(&f, "one");
+	assert_int_equal(fstat(f.image, &st), 0);
+	assert_int_equal(pwrite(f.image, noise, sizeof(noise), st.st_size - 512), sizeof(noise));
+	assert_int_equal(probe_fd(f.image, "image", &found, &e), 0);
+	assert_string_equal(found.type, "jmicron_raid_member");
+	if (local_delete(&f.node, f.folder.path, "v", &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(faccessat(f.folder.fd, "v", F_OK, 0), -1);
+	fixture_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hard_links_to_image_and_backup_open_nothing),
 		cmocka_unit_test(a_deletion_that_goes_on_takes_the_backup),
+		cmocka_unit_test(noise_that_looks_like_a_raid_does_not_keep_the_image),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
