@@ -85,8 +85,9 @@ static int foreign_uuid(int image_fd, const struct volume_record *record, char r
 
 /*
  * A file of this name that carries another LUKS header, or something else that is known, is
- * somebody's data: it was put here by mistake. What is unknown may be ours, overwritten. Of a header
- * that is ours nothing more is asked: at the end of the ciphertext libblkid sees a RAID now and then.
+ * somebody's data: it was put here by mistake. What is unknown may be ours, overwritten. Of a
+ * header that is ours nothing more is asked: at the end of the ciphertext libblkid sees a RAID now
+ * and then.
  */
 static int check_is_ours(const struct local_volume *volume, const struct volume_record *record,
 			 int image_fd, struct err *e)
