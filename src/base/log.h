@@ -43,25 +43,20 @@ static inline struct log_field log_field_number(const char *key, int64_t number)
 		long long: log_field_number,                                                       \
 		unsigned long long: log_field_number)(key, value)
 
-#define LOG_(level, message, ...)                                                                  \
+#define LOG_(write, level, message, ...)                                                           \
 	do {                                                                                       \
 		const struct log_field fields_[] = { { 0 }, ##__VA_ARGS__ };                       \
-		log_write(level, message, fields_ + 1, sizeof(fields_) / sizeof(fields_[0]) - 1);  \
+		write(level, message, fields_ + 1, sizeof(fields_) / sizeof(fields_[0]) - 1);      \
 	} while (0)
 
 /* error: someone must act. warn: degraded, we go on. info: state changed. debug: how. */
-#define log_error(message, ...) LOG_(LOG_ERROR, message, ##__VA_ARGS__)
-#define log_warn(message, ...) LOG_(LOG_WARN, message, ##__VA_ARGS__)
-#define log_info(message, ...) LOG_(LOG_INFO, message, ##__VA_ARGS__)
-#define log_debug(message, ...) LOG_(LOG_DEBUG, message, ##__VA_ARGS__)
+#define log_error(message, ...) LOG_(log_write, LOG_ERROR, message, ##__VA_ARGS__)
+#define log_warn(message, ...) LOG_(log_write, LOG_WARN, message, ##__VA_ARGS__)
+#define log_info(message, ...) LOG_(log_write, LOG_INFO, message, ##__VA_ARGS__)
+#define log_debug(message, ...) LOG_(log_write, LOG_DEBUG, message, ##__VA_ARGS__)
 
 /* What somebody waits for, whatever the level: that the program listens. Shown as "info". */
-#define log_always(message, ...)                                                                   \
-	do {                                                                                       \
-		const struct log_field fields_[] = { { 0 }, ##__VA_ARGS__ };                       \
-		log_write_always(LOG_INFO, message, fields_ + 1,                                   \
-				 sizeof(fields_) / sizeof(fields_[0]) - 1);                        \
-	} while (0)
+#define log_always(message, ...) LOG_(log_write_always, LOG_INFO, message, ##__VA_ARGS__)
 
 /* Lines above `level` are dropped. Default: text, info. */
 void log_setup(enum log_format format, enum log_level level);

@@ -25,14 +25,6 @@ struct neighbour_search {
 	struct err unknown; /* a record that cannot be read */
 };
 
-static bool same_endpoint(const struct volume_record *a, const struct volume_record *b)
-{
-	const char *x = a->params.value[PARAM_S3_ENDPOINT];
-	const char *y = b->params.value[PARAM_S3_ENDPOINT];
-
-	return strcmp(x ? x : "", y ? y : "") == 0;
-}
-
 static int look_at_other(void *data, const char *id, const struct volume_record *other,
 			 struct err *e)
 {
@@ -58,7 +50,8 @@ static int look_at_other(void *data, const char *id, const struct volume_record 
 		.overlap = overlap,
 		.shares = params_flag(&other->params, PARAM_S3_SHARED_PREFIX),
 		.is_going = volume_is_going(other),
-		.other_endpoint = !same_endpoint(search->record, other),
+		.other_endpoint =
+			!params_same(&search->record->params, &other->params, PARAM_S3_ENDPOINT),
 	};
 	memcpy(found->id, other->id, sizeof(found->id));
 	return 0;
@@ -185,12 +178,10 @@ static int condemn(struct csi_service *service, struct volume_record *record, bo
 	*ret_last = found.overlap == S3_APART || (found.overlap == S3_SAME && found.is_going);
 	/* Of before the endpoint stopped counting: only a person knows whether it is one server. */
 	if (!*ret_last && found.other_endpoint && !found.shares)
-		log_warn(
-			"the data of a deleted volume stay: another one has that prefix in a "
-			"bucket "
-			"of that name at another endpoint; where it is another server, remove them "
-			"there with rclone",
-			KV("volume", record->id), KV("other", found.id));
+		log_warn("the data of a deleted volume stay: another one has that prefix in a "
+			 "bucket of that name at another endpoint; where it is another server, "
+			 "remove them there with rclone",
+			 KV("volume", record->id), KV("other", found.id));
 	else if (!*ret_last)
 		log_info("prefix is shared: its data stays for the other volume",
 			 KV("volume", record->id), KV("other", found.id));

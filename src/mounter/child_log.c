@@ -42,8 +42,8 @@ static void take_text(struct child_log *log, const char *level, const char *text
 		snprintf(shown, sizeof(shown), "a line that is not clean text");
 	if (wrong)
 		memcpy(log->error, shown, sizeof(log->error));
-	LOG_(wrong ? LOG_WARN : LOG_INFO, "rclone says", KV("volume", log->id), KV("level", level),
-	     KV("text", (const char *)shown));
+	LOG_(log_write, wrong ? LOG_WARN : LOG_INFO, "rclone says", KV("volume", log->id),
+	     KV("level", level), KV("text", (const char *)shown));
 }
 
 static void take_line(struct child_log *log)

@@ -97,18 +97,15 @@ static int refuse(enum s3_fault fault, const char *where, const char *bucket, co
 		return err_set(e, ERR_UNAVAILABLE, "the S3 server '%s' cannot be reached: %s",
 			       where, cause);
 	case S3_FAULT_CREDENTIALS:
-		err_set(e, ERR_FAILED_PRECONDITION,
-			"the S3 server '%s' does not accept the keys of the Secret "
-			"(s3-access-key-id, s3-secret-access-key): %s",
-			where, cause);
-		e->sys = EACCES;
-		return -1;
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "the S3 server '%s' does not accept the keys of the Secret "
+			       "(s3-access-key-id, s3-secret-access-key): %s",
+			       where, cause);
 	case S3_FAULT_ACCESS:
-		err_set(e, ERR_FAILED_PRECONDITION,
-			"the keys of the Secret are not allowed to use bucket '%s' on '%s': %s",
-			bucket, where, cause);
-		e->sys = EACCES;
-		return -1;
+		return err_set(e, ERR_FAILED_PRECONDITION,
+			       "the keys of the Secret are not allowed to use bucket '%s' on '%s': "
+			       "%s",
+			       bucket, where, cause);
 	case S3_FAULT_BUCKET:
 		return err_set(e, ERR_FAILED_PRECONDITION,
 			       "bucket '%s' does not exist on '%s': create it, or mend "
@@ -137,8 +134,12 @@ static int refuse(enum s3_fault fault, const char *where, const char *bucket, co
 
 int rclone_refused(const char *log, const char *where, const char *bucket, struct err *e)
 {
+	enum s3_fault fault = rclone_fault(log);
 	char cause[300];
 
 	cause_of(log, cause);
-	return refuse(rclone_fault(log), where ? where : "AWS", bucket, cause, e);
+	refuse(fault, where ? where : "AWS", bucket, cause, e);
+	if (fault == S3_FAULT_CREDENTIALS || fault == S3_FAULT_ACCESS)
+		e->sys = EACCES;
+	return -1;
 }

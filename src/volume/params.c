@@ -208,14 +208,18 @@ void params_copy(const struct params *from, struct params *ret_params)
 		ret_params->value[i] = xstrdup(from->value[i]);
 }
 
+bool params_same(const struct params *a, const struct params *b, enum param which)
+{
+	const char *x = a->value[which], *y = b->value[which];
+
+	return x && y ? strcmp(x, y) == 0 : x == y;
+}
+
 const char *params_difference(const struct params *a, const struct params *b)
 {
-	for (int i = 0; i < PARAM_COUNT; i++) {
-		const char *x = a->value[i], *y = b->value[i];
-
-		if ((x == NULL) != (y == NULL) || (x && strcmp(x, y) != 0))
+	for (int i = 0; i < PARAM_COUNT; i++)
+		if (!params_same(a, b, (enum param)i))
 			return param_rules[i].key;
-	}
 	return NULL;
 }
 

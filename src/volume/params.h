@@ -87,6 +87,9 @@ void params_done(struct params *params);
 
 void params_copy(const struct params *from, struct params *ret_params);
 
+/* Whether both have this parameter with the same text, or neither has it. */
+bool params_same(const struct params *a, const struct params *b, enum param which);
+
 /* The first key whose value differs, or NULL when the sets are equal. */
 const char *params_difference(const struct params *a, const struct params *b);
 

@@ -153,13 +153,6 @@ struct secret *s3_password2(const struct secret *passphrase, const char *salt)
 	return password2;
 }
 
-static bool is_same_text(const struct params *a, const struct params *b, enum param which)
-{
-	const char *x = a->value[which], *y = b->value[which];
-
-	return strcmp(x ? x : "", y ? y : "") == 0;
-}
-
 static bool is_inside(const char *inner, const char *outer)
 {
 	size_t length = strlen(outer);
@@ -174,7 +167,7 @@ enum s3_overlap s3_places_compare(const struct params *a, const char *a_id, cons
 	auto_free char *y = s3_prefix_of(b, b_id);
 
 	if (params_backend(a) != BACKEND_S3 || params_backend(b) != BACKEND_S3 ||
-	    !is_same_text(a, b, PARAM_S3_BUCKET))
+	    !params_same(a, b, PARAM_S3_BUCKET))
 		return S3_APART;
 	if (strcmp(x, y) == 0)
 		return S3_SAME;

@@ -301,19 +301,6 @@ def test_a_record_without_a_prefix_of_its_own_deletes_nothing(driver, server, re
     assert server.objects() == ["precious"]
 
 
-def test_a_shared_prefix_goes_with_its_last_volume(driver, server):
-    shared = server.parameters(s3_path_prefix="team/files", s3_shared_prefix="true")
-    for name in ("pvc-1", "pvc-2"):
-        create(driver, name, shared, server.secrets())
-        make_used(driver, name)
-    cli = Cli(server, "team/files", "team/files")
-    cli.write("a", "text")
-    delete(driver, "pvc-1", server.secrets())
-    assert cli.names() == ["a"]
-    delete(driver, "pvc-2", server.secrets())
-    assert server.objects() == []
-
-
 def shared_volumes(driver, server):
     """Two volumes that see the same file."""
     shared = server.parameters(s3_path_prefix="team/files", s3_shared_prefix="true")
@@ -323,6 +310,14 @@ def shared_volumes(driver, server):
     cli = Cli(server, "team/files", "team/files")
     cli.write("a", "text")
     return shared, cli
+
+
+def test_a_shared_prefix_goes_with_its_last_volume(driver, server):
+    _, cli = shared_volumes(driver, server)
+    delete(driver, "pvc-1", server.secrets())
+    assert cli.names() == ["a"]
+    delete(driver, "pvc-2", server.secrets())
+    assert server.objects() == []
 
 
 def test_a_neighbour_that_nobody_can_read_is_not_taken_for_none(driver, server, refused):

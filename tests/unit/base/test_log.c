@@ -9,23 +9,41 @@
 
 #include "unit.h"
 
-/* Logs into a pipe instead of standard error; what was written. */
-static const char *logged(const char *key, const char *text, const char *more)
+/* A pipe instead of standard error. */
+struct capture {
+	int ends[2], kept;
+};
+
+static struct capture capture_begin(void)
+{
+	struct capture c = { .kept = dup(STDERR_FILENO) };
+
+	assert_int_equal(pipe(c.ends), 0);
+	dup2(c.ends[1], STDERR_FILENO);
+	return c;
+}
+
+/* What was written. */
+static const char *capture_end(struct capture *c)
 {
 	static char line[8192];
-	int ends[2], kept = dup(STDERR_FILENO);
 
-	assert_int_equal(pipe(ends), 0);
-	dup2(ends[1], STDERR_FILENO);
-	log_info("event", KV(key, text), KV("more", more), KV("number", -5));
-	dup2(kept, STDERR_FILENO);
-	close(ends[1]);
-	ssize_t got = read(ends[0], line, sizeof(line) - 1);
+	dup2(c->kept, STDERR_FILENO);
+	close(c->ends[1]);
+	ssize_t got = read(c->ends[0], line, sizeof(line) - 1);
 	assert_true(got > 0);
 	line[got] = '\0';
-	close(ends[0]);
-	close(kept);
+	close(c->ends[0]);
+	close(c->kept);
 	return line;
+}
+
+static const char *logged(const char *key, const char *text, const char *more)
+{
+	struct capture c = capture_begin();
+
+	log_info("event", KV(key, text), KV("more", more), KV("number", -5));
+	return capture_end(&c);
 }
 
 static json_t *parsed(const char *line)
@@ -83,52 +101,34 @@ static void text_lines_are_for_people(void **state)
 /* Whoever reads it has stopped: what is written then is lost, and the work goes on. */
 static void a_log_that_nobody_reads_stops_nothing(void **state)
 {
-	int ends[2], kept = dup(STDERR_FILENO);
-	char line[4096];
+	struct capture c = capture_begin();
+	char lost[4096];
 
 	(void)state;
 	log_setup(LOG_TEXT, LOG_INFO);
-	assert_int_equal(pipe(ends), 0);
-	dup2(ends[1], STDERR_FILENO);
 	alarm(60);
 	for (int i = 0; i < 10000; i++)
 		log_info("event", KV("number", i));
 	alarm(0);
 	/* It is written again once there is room. */
-	assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
-	while (read(ends[0], line, sizeof(line)) > 0)
+	assert_int_equal(fcntl(c.ends[0], F_SETFL, O_NONBLOCK), 0);
+	while (read(c.ends[0], lost, sizeof(lost)) > 0)
 		;
 	log_always("again");
-	dup2(kept, STDERR_FILENO);
-	close(ends[1]);
-	ssize_t got = read(ends[0], line, sizeof(line) - 1);
-	assert_true(got > 0);
-	line[got] = '\0';
-	assert_non_null(strstr(line, " info again\n"));
-	close(ends[0]);
-	close(kept);
+	assert_non_null(strstr(capture_end(&c), " info again\n"));
 }
 
 static void a_level_drops_all_but_what_is_waited_for(void **state)
 {
+	struct capture c = capture_begin();
+
 	(void)state;
 	log_setup(LOG_TEXT, LOG_ERROR);
-	int ends[2], kept = dup(STDERR_FILENO);
-	char line[4096];
-
-	assert_int_equal(pipe(ends), 0);
-	dup2(ends[1], STDERR_FILENO);
 	log_warn("dropped");
 	log_always("listening");
-	dup2(kept, STDERR_FILENO);
-	close(ends[1]);
-	ssize_t got = read(ends[0], line, sizeof(line) - 1);
-	assert_true(got > 0);
-	line[got] = '\0';
+	const char *line = capture_end(&c);
 	assert_null(strstr(line, "dropped"));
 	assert_non_null(strstr(line, " info listening\n"));
-	close(ends[0]);
-	close(kept);
 }
 
 int main(void)
