@@ -1,6 +1,7 @@
 /* sys/luks_backup.c: an image, and a header backup beside it that may be anything. */
 #include "disk.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,10 +40,14 @@ static void write_backup(int dir_fd, int disk)
 	auto_close int out =
 		openat(dir_fd, LUKS_BACKUP_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	off_t at = 0, size = lseek(disk, 0, SEEK_END);
+	ssize_t sent;
 
 	FUZZ_CHECK(out >= 0);
-	while (at < size)
-		FUZZ_CHECK(sendfile(out, disk, &at, (size_t)(size - at)) > 0);
+	while (at < size) {
+		/* The alarm of libFuzzer's own clock is not restarted. */
+		sent = TEMP_FAILURE_RETRY(sendfile(out, disk, &at, (size_t)(size - at)));
+		FUZZ_CHECK(sent > 0);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
