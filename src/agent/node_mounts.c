@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "base/parse.h"
+#include "engine/host_path.h"
 
 /* Images can lie on these. */
 static const char *const disks[] = { "ext2", "ext3", "ext4", "xfs",	 "btrfs",
@@ -49,37 +49,13 @@ static bool is_reachable(const struct mount_table *table, const struct mount_ent
 	return true;
 }
 
-static size_t root_length(const struct node *node)
-{
-	size_t length = strlen(node->host_root);
-
-	while (length > 0 && node->host_root[length - 1] == '/')
-		length--;
-	return length;
-}
-
-char *node_mounts_path(const struct node *node, const char *host_path)
-{
-	return xasprintf("%.*s%s", (int)root_length(node), node->host_root, host_path);
-}
-
 bool node_mounts_answer(const struct mount_table *table, const struct node *node,
 			const char *host_path)
 {
-	auto_free char *path = node_mounts_path(node, host_path);
+	auto_free char *path = host_path_here(node, host_path);
 	const struct mount_entry *entry = mount_table_covering(table, path);
 
 	return entry && is_reachable(table, entry);
-}
-
-/* The host's name of a mount point of ours; NULL when it does not lie below the host's root. */
-static const char *place_of(const struct node *node, const char *target)
-{
-	size_t length = root_length(node);
-
-	if (!path_is_within(target, node->host_root))
-		return NULL;
-	return target[length] ? target + length : "/";
 }
 
 /* The host's root is a place for folders of volumes, and no local-path itself. */
@@ -126,7 +102,7 @@ size_t node_mounts_select(const struct mount_table *table, const struct node *no
 		found[count++] = (struct node_mount){ root, "/" };
 	for (size_t i = 0; i < table->count; i++) {
 		const struct mount_entry *entry = &table->entries[i];
-		const char *place = place_of(node, entry->target);
+		const char *place = host_path_of(node, entry->target);
 
 		if (place && strcmp(place, "/") != 0 && is_good(table, node, entry, place) &&
 		    mount_table_at(table, entry->target) == entry)

@@ -25,7 +25,4 @@ size_t node_mounts_select(const struct mount_table *table, const struct node *no
 bool node_mounts_answer(const struct mount_table *table, const struct node *node,
 			const char *host_path);
 
-/* Where the host's path is seen here. Owned by the caller. Never NULL. */
-char *node_mounts_path(const struct node *node, const char *host_path);
-
 #endif

@@ -11,6 +11,8 @@
 #include "agent/node_mounts.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "engine/host_path.h"
+#include "engine/local_disk.h"
 #include "engine/local_images.h"
 #include "sys/fs.h"
 
@@ -27,7 +29,7 @@ static bool is_seen(int fd, const struct mount_entry *entry)
 static void add_mount(const struct node *node, const struct node_mount *mount,
 		      struct node_room *room)
 {
-	auto_free char *path = node_mounts_path(node, mount->place);
+	auto_free char *path = host_path_here(node, mount->place);
 	auto_close int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct fs_usage usage;
 	struct err ignored;
@@ -39,6 +41,20 @@ static void add_mount(const struct node *node, const struct node_mount *mount,
 						    .capacity_bytes = usage.total_bytes,
 						    .free_bytes = usage.free_bytes };
 	node_room_add_filesystem(room, &filesystem);
+}
+
+/* They have no room; else the file system above them would seem to be theirs. First: all fit. */
+static void add_missing(const struct node *node, struct node_room *room)
+{
+	struct node_texts places = { 0 };
+
+	local_disk_missing(node, &places);
+	for (size_t i = 0; i < places.count; i++) {
+		const struct node_filesystem absent = { .mount_point = places.all[i],
+							.type = (char *)"absent" };
+		node_room_add_filesystem(room, &absent);
+	}
+	node_texts_done(&places);
 }
 
 /* What the store knows: ids that explain an image here, and the folders of local volumes. */
@@ -105,6 +121,7 @@ static void look_at_place(const struct node *node, const struct known *known, co
 			  struct node_room *room)
 {
 	auto_local_images struct local_images images = { 0 };
+	bool has_known = false;
 	struct err ignored;
 
 	if (local_images_read(node, place, &images, &ignored) < 0)
@@ -113,10 +130,14 @@ static void look_at_place(const struct node *node, const struct known *known, co
 		const char *id = images.all[i].id;
 		auto_free char *path = xasprintf("%s/%s", place, id);
 
-		if (known->ids.count == 0 || !bsearch(&id, known->ids.all, known->ids.count,
-						      sizeof(*known->ids.all), by_text))
+		if (known->ids.count != 0 && bsearch(&id, known->ids.all, known->ids.count,
+						     sizeof(*known->ids.all), by_text))
+			has_known = true;
+		else
 			node_room_add_unknown(room, path);
 	}
+	if (has_known)
+		local_disk_remember(node, place);
 }
 
 int node_report_look(const struct node *node, struct store *store, struct node_room *ret_room,
@@ -131,6 +152,7 @@ int node_report_look(const struct node *node, struct store *store, struct node_r
 	snprintf(room.name, sizeof(room.name), "%s", node->id);
 	if (mount_table_read(&table, e) < 0 || look_at_store(node, store, &known, &room, e) < 0)
 		return -1;
+	add_missing(node, &room);
 	size_t count = node_mounts_select(&table, node, mounts);
 	for (size_t i = 0; i < count; i++)
 		add_mount(node, &mounts[i], &room);

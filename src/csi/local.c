@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/local_disk.h"
 
 const char *csi_difference(const struct volume_record *existing, const struct volume_record *wanted)
 {
@@ -24,6 +25,17 @@ static int check_same(const struct volume_record *existing, const struct volume_
 			  : 0;
 }
 
+/* A part of it may lie on the disk that is not there: then no other node may be asked. */
+static int check_disk(const struct csi_service *service, const struct volume_record *known,
+		      struct err *e)
+{
+	if (local_disk_check(&service->node, known->params.value[PARAM_LOCAL_PATH], e) == 0)
+		return 0;
+	if (e->code == ERR_RESOURCE_EXHAUSTED)
+		e->code = ERR_UNAVAILABLE;
+	return -1;
+}
+
 /*
  * The store may know the volume: then it must be the same. One whose making came to its end must
  * have its record beside the data still: anything else would make a second, empty one, where the
@@ -37,7 +49,7 @@ static int check_known(const struct csi_service *service, const struct volume_re
 	if (check_same(known, wanted, e) < 0)
 		return -1;
 	if (known->state == VOLUME_CREATING)
-		return 0;
+		return check_disk(service, known, e);
 	if (local_load(&service->node, known->params.value[PARAM_LOCAL_PATH], known->id, &beside,
 		       e) == 0)
 		return local_check_known(known, &beside, e);
@@ -106,6 +118,7 @@ int csi_create_local(const struct csi_service *service, const struct volume_reco
 				 KV("volume", wanted->id), KV("error", ignored.msg));
 		return -1;
 	}
+	local_disk_remember(&service->node, wanted->params.value[PARAM_LOCAL_PATH]);
 	if (check_same(ret_made, wanted, e) < 0)
 		return -1;
 	return is_known ? csi_mirror_record(service, &known, ret_made, e)

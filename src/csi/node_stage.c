@@ -7,6 +7,7 @@
 #include "csi/request.h"
 #include "csi/s3.h"
 #include "csi/local.h"
+#include "engine/local_disk.h"
 #include "rpc/call.h"
 #include "volume/context.h"
 
@@ -145,6 +146,8 @@ int node_stage_volume(struct rpc_call *call, struct err *e)
 	if (rc == 0)
 		rc = local_stage(&service->node, stage.params.value[PARAM_LOCAL_PATH], &stage, &now,
 				 e);
+	if (rc == 0)
+		local_disk_remember(&service->node, stage.params.value[PARAM_LOCAL_PATH]);
 	params_done(&stage.params);
 	if (rc < 0 || csi_mirror_record(service, &known, &now, e) < 0)
 		return -1;

@@ -56,7 +56,7 @@ static int room(const struct csi_service *service, const struct params *params,
 	    local_path_check(&service->node, local_path, NULL, &ignored) < 0)
 		return 0;
 	if (local_free_bytes(&service->node, local_path, &ret_room->total, e) < 0)
-		return -1;
+		return e->code == ERR_RESOURCE_EXHAUSTED ? 0 : -1;
 	ret_room->largest = ret_room->total;
 	return 0;
 }

@@ -39,7 +39,10 @@ struct node {
 int local_path_check(const struct node *node, const char *local_path, const char *id,
 		     struct err *e) MUST_CHECK;
 
-/* What a new volume can take in local_path (its nearest existing parent), headers deducted. */
+/*
+ * What a new volume can take in local_path (its nearest existing parent), headers deducted.
+ * RESOURCE_EXHAUSTED when the disk that local_path belongs on is not mounted (local_disk.h).
+ */
 int local_free_bytes(const struct node *node, const char *local_path, uint64_t *ret_bytes,
 		     struct err *e) MUST_CHECK;
 

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/lock.h"
 #include "base/parse.h"
+#include "engine/local_disk.h"
 #include "sys/image.h"
 #include "volume/node_room.h"
 
@@ -259,6 +260,8 @@ int local_free_bytes(const struct node *node, const char *local_path, uint64_t *
 	auto_close int fd = open_existing_parent(root, local_path);
 	if (fd < 0)
 		return refuse_path(local_path, -fd, e);
+	if (local_disk_check(node, local_path, e) < 0)
+		return -1;
 	if (fstatvfs(fd, &st) < 0)
 		return err_sys(e, errno, "cannot ask for free space in '%s'", local_path);
 	*ret_bytes = node_room_of_free((uint64_t)st.f_bavail * st.f_frsize);

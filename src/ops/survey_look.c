@@ -120,11 +120,13 @@ static void put_counts(FILE *out, const struct found *found)
 static void put_places(FILE *out, const struct node *node, const struct found *found)
 {
 	uint64_t free_bytes;
-	struct err ignored;
+	struct err e;
 
 	head(out, "pool_free_bytes", "What new volumes can take, by local-path.");
 	for (size_t i = 0; i < found->place_count; i++) {
-		if (local_free_bytes(node, found->places[i], &free_bytes, &ignored) < 0)
+		free_bytes = 0;
+		if (local_free_bytes(node, found->places[i], &free_bytes, &e) < 0 &&
+		    e.code != ERR_RESOURCE_EXHAUSTED)
 			continue;
 		put_label(out, "pool_free_bytes", "local_path", found->places[i]);
 		fprintf(out, "%" PRIu64 "\n", free_bytes);

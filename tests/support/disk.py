@@ -115,11 +115,30 @@ class Disk:
                 kernel.run("losetup", "-d", self.copy)
                 os.unlink(f"{self.file}.copy")
 
+    @contextlib.contextmanager
+    def full(self, left):
+        """While it lasts, so many bytes are free, for root too."""
+        filler, found = f"{self.path}/filler", os.statvfs(self.path)
+        with open(filler, "wb") as out:
+            os.posix_fallocate(out.fileno(), 0, found.f_bfree * found.f_frsize - left)
+        try:
+            yield
+        finally:
+            os.unlink(filler)
+
     def repair(self):
         """What an admin does after a disk was away: its file system has gone read-only."""
         kernel.run("umount", self.path)
         kernel.run("e2fsck", "-p", self.device, check=False)
         self.mount()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        """What a failed test left open is not worth a second failure."""
+        with contextlib.suppress(AssertionError if kind else ()):
+            self.remove()
 
     def remove(self):
         kernel.run("umount", self.path)

@@ -1,6 +1,7 @@
 # time limit: 300
 """Failures of other drivers (the numbers are those of the lessons they taught) that no other case
 already has: what happened there must not happen here."""
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import csi_pb2 as csi
 import grpc
 import kernel
 import pytest
+from disk import Disk
 from driver import Driver, block_capability, until
 from fixtures import tree
 
@@ -280,6 +282,59 @@ def test_u25_a_node_that_came_back_with_an_empty_disk(driver, refused):
     os.rename(f"{driver.data}.away", driver.data)
     check_precious(driver, volume)
     driver.delete("pvc-away")
+
+
+def test_u25_a_disk_that_is_not_mounted_gets_no_new_volumes(driver, refused):
+    """What is made in the empty folder of its mount point is beneath the disk when that comes."""
+    with Disk(driver.base, "lcw-late", 256 * MI) as disk:
+        place, mount_point, disks = f"{disk.path}/data", f"was mounted at '{disk.path}'", f"{driver.base}/state/disks.json"
+        room = csi.GetCapacityRequest(parameters={"local-path": place})
+
+        def free():
+            return driver.controller.GetCapacity(room, timeout=60).available_capacity
+
+        kernel.run("umount", disk.path)
+        beneath = formatted(driver, "pvc-beneath", local_path=place)  # nobody could know
+        disk.mount()
+        volume = formatted(driver, "pvc-on-disk", local_path=place)
+        assert free() > 0
+        kernel.run("umount", disk.path)
+        check_precious(driver, beneath)
+        assert driver.create("pvc-beneath", local_path=place).volume_id == "pvc-beneath"
+        with refused("RESOURCE_EXHAUSTED", mount_point, "mount it"):
+            driver.create("pvc-late", local_path=place)
+        assert free() == 0 and os.listdir(place) == ["pvc-beneath"]
+        driver.create("pvc-elsewhere")
+        # The power failed while this one was made, and the disk is slower than the driver.
+        driver.stop()
+        rewrite(f"{driver.base}/state/volumes/pvc-elsewhere.json", "pvc-elsewhere", "pvc-begun", driver.data, place)
+        driver.start()
+        with refused("UNAVAILABLE", mount_point):
+            driver.create("pvc-begun", local_path=place)
+        assert os.listdir(place) == ["pvc-beneath"]
+
+        disk.mount()
+        for name in ("pvc-late", "pvc-begun"):
+            driver.create(name, local_path=place)
+        check_precious(driver, volume)
+        for name in ("pvc-late", "pvc-begun", "pvc-on-disk", "pvc-elsewhere"):
+            driver.delete(name)
+        kernel.run("umount", disk.path)
+        os.unlink(disks)  # the disk is given up
+        driver.create("pvc-after", local_path=place)
+        for name in ("pvc-after", "pvc-beneath"):
+            driver.delete(name)
+        disk.mount()
+
+
+def rewrite(source, old_id, new_id, old_place, new_place):
+    """A record of a volume that was announced and not made yet, after that of another one."""
+    with open(source, encoding="utf-8") as text:
+        record = json.load(text)
+    assert record["volumeId"] == old_id
+    text = json.dumps({**record, "state": "creating"}).replace(old_id, new_id).replace(old_place, new_place)
+    with open(source.replace(old_id, new_id), "w", encoding="utf-8") as out:
+        out.write(text)
 
 
 def test_u25_another_node_neither_opens_nor_changes_what_is_not_its_own(driver, refused):
