@@ -21,8 +21,13 @@ static void check_version(struct findings *findings)
 
 	uname(&name);
 	if (sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
-	    (major > 5 || (major == 5 && minor >= 10)))
+	    (major > 5 || (major == 5 && minor >= 12)))
 		findings_add(findings, "kernel", FINDING_OK, "", "%s", name.release);
+	else if (major == 5 && minor >= 10)
+		findings_add(findings, "kernel", FINDING_NOTE, "",
+			     "%s: volumes can be neither published read-only nor have "
+			     "mountOptions before Linux 5.12",
+			     name.release);
 	else
 		findings_add(findings, "kernel", FINDING_WRONG, "install Linux 5.10 or newer",
 			     "%s is older than 5.10: it lacks calls that the driver needs",

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/mem.h"
 #include "ctl/doctor.h"
 #include "engine/local_images.h"
 #include "sys/dm.h"
@@ -163,8 +164,9 @@ static void look_at_folder(const struct ctl_node *node, const struct doctor_know
 		volume_mapping_name(image->id, mapping);
 		if (owner_of(known, mapping))
 			continue;
+		auto_free char *adopt = xasprintf("lcw node adopt --local-path=%s", local_path);
 		findings_add(
-			findings, "volume", FINDING_NOTE, image->has_record ? "" : "lcw node adopt",
+			findings, "volume", FINDING_NOTE, image->has_record ? "" : adopt,
 			"'%s/%s' holds an image that the store does not know: %s", local_path,
 			image->id,
 			image->has_record

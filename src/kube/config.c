@@ -33,9 +33,10 @@ int kube_config_in_cluster(const char *dir, const char *host, const char *port,
 	auto_kube_config struct kube_config config = { 0 };
 
 	if (!host || !*host || !port || !*port)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "$KUBERNETES_SERVICE_HOST and $KUBERNETES_SERVICE_PORT are not set: "
-			       "this is no pod of Kubernetes (give --kubeconfig, or --store=dir)");
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"$KUBERNETES_SERVICE_HOST and $KUBERNETES_SERVICE_PORT are not set: "
+			"this is no pod of Kubernetes (set $KUBECONFIG, or run this in a pod)");
 	config.server =
 		xasprintf(strchr(host, ':') ? "https://[%s]:%s" : "https://%s:%s", host, port);
 	config.ca_file = xasprintf("%s/ca.crt", dir);
