@@ -7,6 +7,7 @@ import subprocess
 import kernel
 import luks2
 import pytest
+from disk import Disk
 from driver import mount_capability
 
 OLD, NEW = "correct horse", "battery staple"
@@ -240,6 +241,25 @@ def test_rotate_key_of_a_volume_in_use(driver, lcw, refused):
     assert_kept(driver, "pvc-l")
     driver.unstage("pvc-l")
     driver.delete("pvc-l")
+
+
+def test_a_full_disk_does_not_keep_the_old_passphrase(driver, lcw, refused):
+    """A header backup opens with the passphrases of its time: without room for a new one there is none."""
+    with Disk(driver.base, "lcw-full", 160 << 20) as disk:
+        volume = driver.create("pvc-full", local_path=f"{disk.path}/data")
+        old = f"{disk.path}/data/pvc-full/luks-header.backup"
+        driver.stage(volume)
+        driver.unstage("pvc-full")
+        assert os.path.exists(old)
+        with disk.full(left=4 << 20):
+            lcw("volume", "rotate-key", "pvc-full", secrets=(OLD, NEW))
+            assert not os.path.exists(old)
+        with refused("FAILED_PRECONDITION", "does not open"):
+            stage_with(driver, volume, OLD)
+        stage_with(driver, volume, NEW)
+        assert head(old) == head(f"{disk.path}/data/pvc-full/luks-pvc-full.img")
+        driver.unstage("pvc-full")
+        driver.delete("pvc-full")
 
 
 def test_expand_open_and_closed(driver, lcw):

@@ -2,11 +2,13 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import time
 
 import kernel
 import pytest
+from disk import Disk
 from driver import until
 
 PASSPHRASE = "correct horse"
@@ -119,6 +121,28 @@ def test_killed_in_the_middle_it_goes_on(driver, reencrypt, refused):
     finally:
         kernel.run("cryptsetup", "close", "old-header")
     driver.delete("pvc-e")
+
+
+def test_a_disk_without_room_for_all_of_a_thin_image(driver, reencrypt):
+    with Disk(driver.base, "lcw-thin", 256 << 20) as disk:
+        volume = driver.create("pvc-thin", size=SIZE, local_path=f"{disk.path}/data", allocation="thin")
+        driver.stage(volume)
+        with open(f"{driver.staging('pvc-thin')}/data", "wb") as out:
+            out.write(os.urandom(4 << 20))
+        wanted = checksum(driver, "pvc-thin")
+        driver.unstage("pvc-thin")
+        with disk.full(left=20 << 20):
+            status, text = result(reencrypt("pvc-thin"))
+            assert status == 1 and re.search("bytes left, and to replace the volume key of 'pvc-thin' takes", text), text
+            driver.stage(volume)
+            assert checksum(driver, "pvc-thin") == wanted
+            driver.unstage("pvc-thin")
+        status, text = result(reencrypt("pvc-thin"))
+        assert status == 0, text
+        driver.stage(volume)
+        assert checksum(driver, "pvc-thin") == wanted
+        driver.unstage("pvc-thin")
+        driver.delete("pvc-thin")
 
 
 def test_a_volume_whose_reencryption_was_broken_off_is_deleted(driver, reencrypt):

@@ -166,6 +166,30 @@ def test_an_upload_is_not_begun_again_with_each_unstage(driver, server, refused)
     faulty.stop()
 
 
+def test_revoked_keys_do_not_keep_a_volume_that_is_in_s3(driver, server, refused):
+    """A retry would have the same keys. Another node is still told who has it."""
+    faulty = Faulty(server.port)
+    volume = create(driver, server, rclone_vfs_write_back="1s", s3_endpoint=faulty.endpoint)
+    target = open_it(driver, server, volume)
+    write(f"{target}/a", MARKER)
+    until("it is in S3", lambda: "0 files, 0 bytes left" in lcw(driver, "drain", "pvc-1", check=False))
+    faulty.be("403")
+    driver.unpublish("pvc-1")
+    driver.unstage("pvc-1")
+    assert "its bucket cannot be told" in driver.read_log()
+    assert glob.glob(f"{driver.base}/state/cache/*") == [] and rclones(driver) == [] and not kernel.mappings()
+    faulty.be("pass")
+    with folder() as base, running_driver(base, options=OPTIONS, node="node-b") as other:
+        with refused("FAILED_PRECONDITION", "node-a", "lcw volume release pvc-1 --node=node-a"):
+            other.stage(volume, secrets=server.secrets())
+        driver.stage(volume, secrets=server.secrets())
+        driver.unstage("pvc-1")
+        other.stage(volume, secrets=server.secrets())
+        assert read(f"{other.staging('pvc-1')}/a") == MARKER
+        other.unstage("pvc-1")
+    faulty.stop()
+
+
 def test_what_is_open_is_not_in_s3(driver, server):
     """It is synced, and in no queue: who looks before a node is given up must read of it."""
     volume = create(driver, server, rclone_vfs_write_back="1s")
