@@ -46,7 +46,7 @@ struct agent {
 	unsigned running;
 	struct reactor_timer *report;
 	int64_t report_at_ms; /* of the timer */
-	bool is_reporting, must_report;
+	bool is_reporting, must_report, has_reported;
 	bool is_in_trouble; /* and that was logged */
 };
 
@@ -190,10 +190,22 @@ static int run_report(void *data, char **ret_text, struct err *e)
 {
 	const struct agent *agent = data;
 
-	if (work_on_reports(agent->service, e) < 0)
-		return -1;
-	*ret_text = xstrdup("");
-	return 0;
+	return work_on_reports(agent->service, !agent->has_reported, ret_text, e);
+}
+
+/* The watch has told of them, unless it goes on from a version that etcd, restored, never had. */
+static void wake_waiting(struct agent *agent, const char *ids)
+{
+	char id[VOLUME_ID_MAX + 1];
+
+	for (const char *end; (end = strchr(ids, '\n')); ids = end + 1) {
+		if ((size_t)(end - ids) >= sizeof(id))
+			continue;
+		memcpy(id, ids, (size_t)(end - ids));
+		id[end - ids] = '\0';
+		task_of(agent, id);
+	}
+	start_tasks(agent);
 }
 
 static void report_done(void *data, const char *text, const struct err *e)
@@ -206,6 +218,9 @@ static void report_done(void *data, const char *text, const struct err *e)
 	else if (text && agent->is_in_trouble)
 		log_info("reporting to the cluster again");
 	agent->is_in_trouble = !text;
+	agent->has_reported = agent->has_reported || text;
+	if (text)
+		wake_waiting(agent, text);
 	/* After the start most of libcurl and OpenSSL is not needed again. */
 	trim_process();
 	report_in(agent, agent->must_report ? SETTLE_MS : REPORT_MS);

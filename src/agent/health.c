@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "kube/event.h"
+#include "store/store_kube.h"
 #include "volume/luksvolume.h"
 
 #define PERSISTENT_VOLUMES "/api/v1/persistentvolumes"
@@ -142,6 +143,37 @@ void health_tell(const struct csi_service *service, const json_t *object, const 
 		.reason = is_worse ? "VolumeUnhealthy" : "VolumeHealthy",
 		.message = is_worse ? luksvolume_healthy_message(patch)
 				    : "the volume is as it should be again",
+		.component = DRIVER_NAME,
+		.host = service->node.id,
+	};
+
+	tell_people(service, object, &event);
+}
+
+void health_tell_second(const struct csi_service *service, const struct volume_record *record)
+{
+	auto_json json_t *object = NULL;
+	struct err ignored;
+
+	if (store_kube_object(service->kube, record->id, &object, &ignored) < 0)
+		return;
+	const char *node = text_of(object, "spec", "nodeName");
+	if (!node || strcmp(node, service->node.id) == 0)
+		return;
+	auto_free char *message =
+		xasprintf("node '%s' has data of this volume, too, made at %s, and the cluster "
+			  "looks for them "
+			  "on node '%s' only: was it restored from a backup? Nothing is deleted; "
+			  "docs/operations.md, \"A restored cluster\", says how to choose",
+			  service->node.id, record->created, node);
+	const struct kube_event event = {
+		.api_version = KUBE_GROUP "/v1alpha1",
+		.kind = "LUKSVolume",
+		.name = text_of(object, "metadata", "name"),
+		.uid = text_of(object, "metadata", "uid"),
+		.is_warning = true,
+		.reason = "DataOnTwoNodes",
+		.message = message,
 		.component = DRIVER_NAME,
 		.host = service->node.id,
 	};

@@ -12,4 +12,10 @@
  */
 void health_tell(const struct csi_service *service, const json_t *object, const json_t *patch);
 
+/*
+ * The LUKSVolume of a local volume of this node is one of another node: Events tell the people
+ * that there are data on both. None when the LUKSVolume is gone, or of this node, by now.
+ */
+void health_tell_second(const struct csi_service *service, const struct volume_record *record);
+
 #endif

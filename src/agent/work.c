@@ -151,14 +151,11 @@ static int act(const struct csi_service *service, const json_t *object,
 
 int work_on_volume(const struct csi_service *service, const char *id, struct err *e)
 {
-	char name[LUKSVOLUME_NAME_SIZE];
 	auto_json json_t *object = NULL;
 	struct luksvolume wanted = { 0 };
 	int rc = 0;
 
-	luksvolume_name(id, name);
-	auto_free char *path = kube_path(LUKSVOLUMES, name, NULL, NULL);
-	if (kube_get(service->kube, path, &object, e) < 0)
+	if (store_kube_object(service->kube, id, &object, e) < 0)
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
 	if (luksvolume_parse(object, &wanted, e) < 0)
 		return -1;

@@ -1,7 +1,9 @@
 /* What this node has, told to the cluster, volume by volume. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "agent/health.h"
 #include "agent/node_report.h"
 #include "agent/report.h"
 #include "agent/work.h"
@@ -22,6 +24,7 @@ struct reports {
 	const struct csi_service *service;
 	struct known *known;
 	size_t count, failed;
+	char *waiting; /* ids, each with a line end; owned */
 };
 
 static int remember(void *data, const char *id, const struct volume_record *record, struct err *e)
@@ -47,22 +50,38 @@ static void count_failure(struct reports *reports, const char *id, const struct 
 	log_warn("cannot report a volume to the cluster", KV("volume", id), KV("error", e->msg));
 }
 
-/* The object has been worked on: what is here now, or that it is not here any more. */
+/*
+ * The object has been worked on: what is here now, or that it is not here any more. An answer that
+ * there is no room stands: it is what the controller waits for.
+ */
 static int report_object(const struct csi_service *service, const json_t *object,
 			 const struct luksvolume *volume, struct err *e)
 {
 	const char *local_path = volume->record.params.value[PARAM_LOCAL_PATH];
 	auto_record struct volume_record record = { 0 };
+	bool is_exhausted = luksvolume_is_exhausted(volume);
 	struct err why = { 0 };
 
-	if (csi_find_volume(service, volume->record.id, local_path, &record, &why) == 0)
-		return report_volume(service, object, &record, NULL, e);
+	if (is_exhausted && volume->record.state == VOLUME_CREATING)
+		return 0;
+	if (csi_find_volume(service, volume->record.id, local_path, &record, &why) == 0) {
+		is_exhausted = is_exhausted && record.capacity_bytes < volume->wanted_bytes;
+		return report_volume(service, object, &record, is_exhausted ? &volume->why : NULL,
+				     e);
+	}
 	if (why.code == ERR_NOT_FOUND)
 		err_set(&why, ERR_FAILED_PRECONDITION,
 			"the data of volume '%s' cannot be found in '%s': is the disk of "
 			"local-path mounted?",
 			volume->record.id, local_path);
 	return report_volume(service, object, NULL, &why, e);
+}
+
+static void add_waiting(struct reports *reports, const char *id)
+{
+	auto_free char *before = reports->waiting;
+
+	reports->waiting = xasprintf("%s%s\n", before ? before : "", id);
 }
 
 static int on_object(void *data, const json_t *object, struct err *e)
@@ -78,8 +97,9 @@ static int on_object(void *data, const json_t *object, struct err *e)
 		if (strcmp(reports->known[i].id, volume.record.id) == 0)
 			reports->known[i].was_seen = true;
 	/* What waits is worked on, and reported then. */
-	if (!luksvolume_is_waiting(&volume) && !volume.is_going &&
-	    report_object(reports->service, object, &volume, e) < 0)
+	if (luksvolume_is_waiting(&volume))
+		add_waiting(reports, volume.record.id);
+	else if (!volume.is_going && report_object(reports->service, object, &volume, e) < 0)
 		count_failure(reports, volume.record.id, e);
 	volume_record_done(&volume.record);
 	return 0;
@@ -98,7 +118,13 @@ static int restore_local(const struct csi_service *service, const char *id, stru
 		return csi_delete_local(service, &record, e);
 	if (volume_is_going(&record) || record.state == VOLUME_CREATING)
 		return 0;
-	return report_lost(service, &record, e);
+	if (report_lost(service, &record, e) == 0)
+		return 0;
+	close(TAKE(lock, -1)); /* nobody has to wait while people are told */
+	if (e->code == ERR_ALREADY_EXISTS && strcmp(record.node, service->node.id) == 0 &&
+	    local_folder_is_there(&service->node, record.params.value[PARAM_LOCAL_PATH], id))
+		health_tell_second(service, &record);
+	return -1;
 }
 
 /*
@@ -126,14 +152,11 @@ static int forget_s3(const struct csi_service *service, const char *id, struct e
 static int report_s3(const struct csi_service *service, const char *id, struct err *e)
 {
 	auto_record struct volume_record record = { 0 };
-	char name[LUKSVOLUME_NAME_SIZE];
 	auto_json json_t *object = NULL;
 
 	if (store_get(service->store, id, &record, e) < 0)
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
-	luksvolume_name(id, name);
-	auto_free char *path = kube_path(LUKSVOLUMES, name, NULL, NULL);
-	if (kube_get(service->kube, path, &object, e) == 0)
+	if (store_kube_object(service->kube, id, &object, e) == 0)
 		return report_volume(service, object, &record, NULL, e);
 	if (e->code != ERR_NOT_FOUND)
 		return -1;
@@ -159,6 +182,35 @@ static int report_the_others(struct reports *reports, struct err *e)
 	return 0;
 }
 
+/*
+ * A node that was made anew under its name does not know the volumes in S3 that it had, and nobody
+ * else may say that it has them no more.
+ */
+static int leave(void *data, const json_t *object, struct err *e)
+{
+	struct reports *reports = data;
+	const struct csi_service *service = reports->service;
+	const json_t *status = json_object_get(object, "status");
+	const json_t *entry = json_object_get(json_object_get(status, "nodes"), service->node.id);
+	auto_mount_table struct mount_table mounts = { 0 };
+	auto_record struct volume_record record = { 0 }, known = { 0 };
+	struct luksvolume volume = { 0 };
+
+	if (!entry || json_is_null(entry) || luksvolume_parse(object, &volume, e) < 0)
+		return 0;
+	record = volume.record;
+	if (store_get(service->store, record.id, &known, e) == 0 || e->code != ERR_NOT_FOUND ||
+	    mount_table_read(&mounts, e) < 0 || s3_mount_staged(&mounts, &service->node, record.id))
+		return 0;
+	auto_json json_t *patch = json_pack("{s:{s:{s:n}}}", "status", "nodes", service->node.id);
+	const char *name =
+		json_string_value(json_object_get(json_object_get(object, "metadata"), "name"));
+	auto_free char *path = kube_path(LUKSVOLUMES, name, "status", NULL);
+	if (kube_patch(service->kube, path, patch, NULL, e) < 0)
+		count_failure(reports, record.id, e);
+	return 0;
+}
+
 /* First, so that a volume that cannot be reported does not make the node silent. */
 static int report_node(const struct csi_service *service, struct err *e)
 {
@@ -169,22 +221,35 @@ static int report_node(const struct csi_service *service, struct err *e)
 		       : node_report_send(service->kube, &room, e);
 }
 
-int work_on_reports(const struct csi_service *service, struct err *e)
+int work_on_reports(const struct csi_service *service, bool is_first, char **ret_waiting,
+		    struct err *e)
 {
 	auto_free char *selector = xasprintf("spec.nodeName=%s", service->node.id);
 	auto_free char *query = kube_query("fieldSelector", selector);
 	struct reports reports = { .service = service };
 
-	int rc = report_node(service, e);
-	if (rc == 0)
-		rc = store_each(service->store, remember, &reports, e);
+	/* What the node cannot say of itself must not keep it from speaking of its volumes. */
+	bool is_told = report_node(service, e) == 0;
+	struct err why = *e;
+
+	int rc = store_each(service->store, remember, &reports, e);
 	if (rc == 0)
 		rc = kube_list(service->kube, LUKSVOLUMES, query, on_object, &reports, e);
 	if (rc == 0)
 		rc = report_the_others(&reports, e);
+	if (rc == 0 && is_first)
+		rc = kube_list(service->kube, LUKSVOLUMES, NULL, leave, &reports, e);
 	free(reports.known);
+	if (rc == 0 && !is_told) {
+		*e = why;
+		rc = -1;
+	}
 	if (rc == 0 && reports.failed)
-		return err_set(e, ERR_UNAVAILABLE, "%zu volumes could not be reported",
-			       reports.failed);
+		rc = err_set(e, ERR_UNAVAILABLE, "%zu volumes could not be reported",
+			     reports.failed);
+	if (rc < 0)
+		free(reports.waiting);
+	else
+		*ret_waiting = reports.waiting ? reports.waiting : xstrdup("");
 	return rc;
 }

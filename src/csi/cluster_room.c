@@ -7,6 +7,7 @@
 #include "csi/place.h"
 #include "engine/condition.h"
 #include "kube/client.h"
+#include "store/store_kube.h"
 #include "volume/luksvolume.h"
 #include "volume/node_room.h"
 
@@ -218,15 +219,12 @@ bool cluster_node_is_gone(const struct csi_service *service, const char *node)
 int cluster_user_of(const struct csi_service *service, const char *id,
 		    char ret_node[NODE_NAME_SIZE], struct err *e)
 {
-	char name[LUKSVOLUME_NAME_SIZE];
 	auto_json json_t *object = NULL;
 	const char *node;
 	json_t *value;
 
 	*ret_node = '\0';
-	luksvolume_name(id, name);
-	auto_free char *path = kube_path(LUKSVOLUMES, name, NULL, NULL);
-	if (kube_get(service->kube, path, &object, e) < 0)
+	if (store_kube_object(service->kube, id, &object, e) < 0)
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
 	json_t *nodes = json_object_get(json_object_get(object, "status"), "nodes");
 	json_object_foreach(nodes, node, value)

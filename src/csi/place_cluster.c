@@ -134,37 +134,52 @@ static int find(const struct csi_service *service, const char *id, struct volume
  * Nothing may stay behind of what cannot be made: another node may be chosen for it. A node that is
  * gone cannot say that there is nothing; but nobody has ever had data in such a volume.
  */
-static void take_back(const struct csi_service *service, struct volume_record *record, enum end end)
+static void take_back(const struct csi_service *service, const struct luksvolume *volume,
+		      bool is_gone)
 {
+	const char *id = volume->record.id;
 	struct err e = { 0 };
 
-	record->state = VOLUME_DELETING;
-	if (store_put(service->store, record, &e) < 0 ||
-	    (end == END_GONE && store_kube_let_go(service->kube, record->id, &e) < 0))
-		log_warn("cannot take back a volume that cannot be made", KV("volume", record->id),
+	if (store_kube_take_back(service->kube, volume, &e) < 0 ||
+	    (is_gone && store_kube_let_go(service->kube, id, &e) < 0))
+		log_warn("cannot take back a volume that cannot be made", KV("volume", id),
 			 KV("error", e.msg));
+}
+
+/* A node that is gone for ever must not keep a claim from another one. */
+static int move_away(const struct csi_service *service, const struct volume_record *known,
+		     struct err *e)
+{
+	bool is_gone = cluster_node_is_gone(service, known->node);
+	struct luksvolume now = { 0 };
+
+	if (known->state != VOLUME_CREATING)
+		return err_set(e, ERR_ALREADY_EXISTS,
+			       "volume '%s' exists on node '%s', where it may not lie now%s%s",
+			       known->id, known->node,
+			       is_gone ? "; the node is no longer in the cluster: if its disk is "
+					 "lost for ever, run `lcw volume forget --node-is-gone` "
+					 "with the name "
+				       : "",
+			       is_gone ? known->id : "");
+	if (store_kube_look(service->kube, known->id, &now, e) < 0)
+		return -1;
+	if (now.record.state == VOLUME_CREATING)
+		take_back(service, &now, is_gone);
+	volume_record_done(&now.record);
+	return err_set(e, ERR_ABORTED,
+		       "volume '%s' was to lie on node '%s' and is taken away there first",
+		       known->id, known->node);
 }
 
 static int check_known(const struct csi_service *service, const struct place_nodes *nodes,
 		       const struct volume_record *known, struct err *e)
 {
-	auto_record struct volume_record record = { 0 };
-
 	if (volume_is_going(known))
 		return err_set(e, ERR_ABORTED,
 			       "an earlier volume '%s' is still being deleted on node '%s'",
 			       known->id, known->node);
-	if (place_allows(nodes, known->node))
-		return 0;
-	if (known->state != VOLUME_CREATING)
-		return err_set(e, ERR_ALREADY_EXISTS,
-			       "volume '%s' exists on node '%s', where it may not lie now",
-			       known->id, known->node);
-	volume_record_copy(known, &record);
-	take_back(service, &record, END_REFUSED);
-	return err_set(e, ERR_ABORTED,
-		       "volume '%s' was to lie on node '%s' and is taken away there first",
-		       known->id, known->node);
+	return place_allows(nodes, known->node) ? 0 : move_away(service, known, e);
 }
 
 static int create(const struct csi_service *service, const struct place_nodes *nodes,
@@ -191,7 +206,7 @@ static int create(const struct csi_service *service, const struct place_nodes *n
 	if (end == END_DONE)
 		volume_record_copy(&volume.record, ret_made);
 	if ((end == END_REFUSED || end == END_GONE) && volume.record.state == VOLUME_CREATING)
-		take_back(service, &volume.record, end);
+		take_back(service, &volume, end == END_GONE);
 	volume_record_done(&volume.record);
 	return end == END_DONE ? 0 : -1;
 }

@@ -220,13 +220,13 @@ int csi_s3_delete(const struct rpc_call *call, struct volume_record *record, str
 	if (find_user(service, record, user, e) < 0)
 		return -1;
 	if (*user)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "volume '%s' is staged on node '%s': it cannot be deleted before it "
-			       "is unstaged there (a node that is lost for ever: `%s %s%s`)",
-			       record->id, user,
-			       service->kube ? "kubectl delete node" : "lcw volume release",
-			       service->kube ? user : record->id,
-			       service->kube ? "" : " --accept-loss");
+		return err_set(
+			e, ERR_FAILED_PRECONDITION,
+			"volume '%s' is staged on node '%s': it cannot be deleted before it "
+			"is unstaged there (only where the node is lost for ever: `%s %s%s`)",
+			record->id, user,
+			service->kube ? "kubectl delete node" : "lcw volume release",
+			service->kube ? user : record->id, service->kube ? "" : " --accept-loss");
 	/* Never staged: nothing was written for it. A shared prefix may hold what others wrote. */
 	if (record->state == VOLUME_RESERVED &&
 	    !params_flag(&record->params, PARAM_S3_SHARED_PREFIX))

@@ -34,13 +34,16 @@ static int record_of_context(const StageRequest *request, struct volume_record *
 	return 0;
 }
 
-/* Where the cluster answers it knows better: the size, and whether the volume was ever staged. */
-static void ask_cluster(const struct csi_service *service, struct volume_record *record)
+/*
+ * Where the cluster answers it knows better: the size, and whether the volume was ever staged, on
+ * any node. `ret_why` says why it does not answer.
+ */
+static void ask_cluster(const struct csi_service *service, struct volume_record *record,
+			struct err *ret_why)
 {
 	struct luksvolume volume = { 0 };
-	struct err e = { 0 };
 
-	if (!service->kube || store_kube_look(service->kube, record->id, &volume, &e) < 0)
+	if (!service->kube || store_kube_look(service->kube, record->id, &volume, ret_why) < 0)
 		return;
 	record->capacity_bytes = volume.record.capacity_bytes;
 	if (volume.record.state == VOLUME_FORMATTED || volume_is_going(&volume.record))
@@ -53,13 +56,13 @@ static void ask_cluster(const struct csi_service *service, struct volume_record 
 
 static int find_record(const StageRequest *request, const struct csi_service *service,
 		       struct volume_record *ret_known, struct volume_record *ret_record,
-		       struct err *e)
+		       struct err *ret_why, struct err *e)
 {
 	if (store_get(service->store, request->volume_id, ret_known, e) == 0)
 		volume_record_copy(ret_known, ret_record);
 	else if (e->code != ERR_NOT_FOUND || record_of_context(request, ret_record, e) < 0)
 		return -1;
-	ask_cluster(service, ret_record);
+	ask_cluster(service, ret_record, ret_why);
 	return 0;
 }
 
@@ -82,6 +85,7 @@ int node_s3_stage(struct rpc_call *call, struct err *e)
 	auto_record struct volume_record known = { 0 }, record = { 0 }, now = { 0 };
 	struct s3_stage_request stage = { .staging_path = request->staging_target_path };
 	auto_s3_keys struct csi_s3_keys keys = { 0 };
+	struct err why = { 0 };
 	struct target target;
 	auto_close int lock = -1;
 
@@ -90,9 +94,11 @@ int node_s3_stage(struct rpc_call *call, struct err *e)
 	    request_capability_of_node(request->volume_capability, BACKEND_S3, &stage.capability,
 				       e) < 0 ||
 	    csi_lock_volume(service, request->volume_id, &lock, e) < 0 ||
-	    find_record(request, service, &known, &record, e) < 0)
+	    find_record(request, service, &known, &record, &why, e) < 0)
 		return -1;
 	stage.record = &record;
+	if (why.code != ERR_OK && why.code != ERR_NOT_FOUND)
+		stage.unknown = why.msg;
 	if (csi_s3_keys_find(call, &record.params, &keys, e) < 0)
 		return -1;
 	stage.secrets = keys.secrets;

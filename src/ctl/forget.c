@@ -95,7 +95,8 @@ static int forget_with_node(const char *id, struct err *e)
 }
 
 /* In a cluster the object of a volume that is deleted waits for its node, which cannot do it. */
-static int let_object_go(const struct ctl_node *node, const char *id, struct err *e)
+static int let_object_go(const struct ctl_node *node, const char *id, bool had_record,
+			 struct err *e)
 {
 	auto_cluster struct kube_client *client = NULL;
 	auto_record struct volume_record record = { 0 };
@@ -106,6 +107,10 @@ static int let_object_go(const struct ctl_node *node, const char *id, struct err
 	if (store_kube_look(client, id, &volume, e) < 0)
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
 	record = volume.record;
+	/* What was forgotten here was another volume of this name. */
+	if (had_record && params_backend(&record.params) == BACKEND_LOCAL &&
+	    strcmp(record.node, node->node.id) != 0)
+		return 0;
 	if (check_lost(node, &record, e) < 0)
 		return -1;
 	if (volume.is_going)
@@ -125,13 +130,14 @@ int ctl_volume_forget(const struct ctl *ctl, char *words[], struct err *e)
 	if (volume_id_check(words[0], e) < 0 || ctl_node_open(ctl, &node, e) < 0 ||
 	    ctl_lock_volume(&node, words[0], &lock, e) < 0)
 		return -1;
-	if (store_get(node.store, words[0], &record, e) == 0) {
+	bool had_record = store_get(node.store, words[0], &record, e) == 0;
+	if (had_record) {
 		if (check_lost(&node, &record, e) < 0 || store_remove(node.store, words[0], e) < 0)
 			return -1;
 	} else if (e->code != ERR_NOT_FOUND || !is_in_cluster()) {
 		return -1;
 	}
-	if (is_in_cluster() && let_object_go(&node, words[0], e) < 0)
+	if (is_in_cluster() && let_object_go(&node, words[0], had_record, e) < 0)
 		return -1;
 	printf("volume '%s' is forgotten\n", words[0]);
 	return CTL_OK;

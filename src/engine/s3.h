@@ -40,9 +40,10 @@ int s3_probe(const struct node *node, const struct volume_record *record,
  * That the passphrase opens what lies in the prefix, before anything is mounted: the key check
  * (.lukscryptwalker/volume) is read back through crypt. It is written where the prefix is empty and
  * the volume was never staged (RESERVED), or where data without a key check decrypts. Anything
- * else is FAILED_PRECONDITION: a wrong key must never show an empty volume.
+ * else is FAILED_PRECONDITION: a wrong key must never show an empty volume. Where it is not known
+ * whether the volume was staged (`unknown` says why; else NULL), an empty prefix is UNAVAILABLE.
  */
-int s3_key_check(const struct node *node, const struct volume_record *record,
+int s3_key_check(const struct node *node, const struct volume_record *record, const char *unknown,
 		 const struct s3_secrets *secrets, struct err *e) MUST_CHECK;
 
 /*
@@ -55,6 +56,7 @@ int s3_purge(const struct node *node, const struct volume_record *record,
 
 struct s3_stage_request {
 	const struct volume_record *record;
+	const char *unknown; /* why a record that says RESERVED may be out of date; or NULL */
 	const char *staging_path;
 	struct capability capability;
 	struct s3_secrets secrets;

@@ -118,8 +118,8 @@ static int check_foreign_data(const struct s3_bucket *bucket, struct err *e)
 	return top == count_lines(raw) ? 0 : wrong_passphrase(bucket, e);
 }
 
-static int check_without_file(const struct volume_record *record, const struct s3_bucket *bucket,
-			      struct err *e)
+static int check_without_file(const struct volume_record *record, const char *unknown,
+			      const struct s3_bucket *bucket, struct err *e)
 {
 	struct s3_view view;
 
@@ -131,12 +131,17 @@ static int check_without_file(const struct volume_record *record, const struct s
 			       "is not mounted as an empty volume; look whether the bucket is the "
 			       "right one and who removed its data",
 			       record->id, bucket->prefix, bucket->tool.bucket);
+	if (view.empty && unknown)
+		return err_set(e, ERR_UNAVAILABLE,
+			       "'%s' in bucket '%s' is empty, and whether volume '%s' was used "
+			       "before cannot be asked: %s",
+			       bucket->prefix, bucket->tool.bucket, record->id, unknown);
 	if (!view.empty && check_foreign_data(bucket, e) < 0)
 		return -1;
 	return write_key_check(bucket, e);
 }
 
-int s3_key_check(const struct node *node, const struct volume_record *record,
+int s3_key_check(const struct node *node, const struct volume_record *record, const char *unknown,
 		 const struct s3_secrets *secrets, struct err *e)
 {
 	auto_s3_bucket struct s3_bucket bucket = S3_BUCKET_NONE;
@@ -147,7 +152,7 @@ int s3_key_check(const struct node *node, const struct volume_record *record,
 	    s3_file_read(&bucket, KEY_CHECK, &text, e) < 0)
 		return -1;
 	if (!text)
-		return check_without_file(record, &bucket, e);
+		return check_without_file(record, unknown, &bucket, e);
 	auto_json json_t *root = json_parse_object(text, "key check", &ignored);
 	const char *driver = json_string_value(json_object_get(root, "driver"));
 	if (!driver || strcmp(driver, "lukscryptwalker") != 0)

@@ -158,7 +158,7 @@ static int stage(struct staging *s, struct err *e)
 	if (rclone_version_ensure(s->node->rclone, s->node->run_dir, e) < 0)
 		return -1;
 	/* S3 has answered before rclone sees a cache that is not empty. */
-	if (s3_key_check(s->node, request->record, &request->secrets, e) < 0)
+	if (s3_key_check(s->node, request->record, request->unknown, &request->secrets, e) < 0)
 		return -1;
 	s->key_checked = true;
 	if (look_at_cache(s, e) < 0 ||

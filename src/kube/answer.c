@@ -1,6 +1,7 @@
 /* Replies of the API server into objects and sentences. */
 #include "kube/answer.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,6 +53,14 @@ static int refuse(long status, const json_t *object, const char *what, struct er
 	const char *message = json_string_value(json_object_get(object, "message"));
 	enum err_code code = code_of(status, reason ? reason : "");
 
+	if (status == 404 && !reason) {
+		err_set(e, code,
+			"%s: the Kubernetes API does not know this kind of object (HTTP status "
+			"404)",
+			what);
+		e->sys = ENODEV;
+		return -1;
+	}
 	if (message && *message)
 		return err_set(e, code, "%s: the Kubernetes API says: %.500s%s", what, message,
 			       hint_of(status));
@@ -64,6 +73,11 @@ int answer_status(const json_t *status, const char *what, struct err *e)
 	long code = (long)json_integer_value(json_object_get(status, "code"));
 
 	return refuse(code, status, what, e);
+}
+
+bool answer_is_of_no_kind(const struct err *e)
+{
+	return e->code == ERR_NOT_FOUND && e->sys == ENODEV;
 }
 
 json_t *answer_object(const struct http_reply *reply, const char *what, struct err *e)

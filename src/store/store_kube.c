@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "kube/answer.h"
 #include "store/store_ops.h"
 
 struct store_kube {
@@ -25,16 +26,34 @@ static char *path_of(const char *id)
 	return kube_path(LUKSVOLUMES, name, NULL, NULL);
 }
 
+static int refuse_kind(struct err *e)
+{
+	return err_set(e, ERR_FAILED_PRECONDITION,
+		       "the cluster does not know LUKSVolumes: apply the CRDs of the chart "
+		       "(helm show crds CHART | kubectl apply -f -)");
+}
+
+int store_kube_object(struct kube_client *client, const char *id, json_t **ret_object,
+		      struct err *e)
+{
+	auto_free char *path = path_of(id);
+
+	if (kube_get(client, path, ret_object, e) == 0)
+		return 0;
+	if (answer_is_of_no_kind(e))
+		return refuse_kind(e);
+	return e->code == ERR_NOT_FOUND
+		       ? err_set(e, ERR_NOT_FOUND, "volume '%s' does not exist", id)
+		       : -1;
+}
+
 int store_kube_look(struct kube_client *client, const char *id, struct luksvolume *ret_volume,
 		    struct err *e)
 {
-	auto_free char *path = path_of(id);
 	auto_json json_t *object = NULL;
 
-	if (kube_get(client, path, &object, e) < 0)
-		return e->code == ERR_NOT_FOUND
-			       ? err_set(e, ERR_NOT_FOUND, "volume '%s' does not exist", id)
-			       : -1;
+	if (store_kube_object(client, id, &object, e) < 0)
+		return -1;
 	if (luksvolume_parse(object, ret_volume, e) < 0)
 		return -1;
 	if (strcmp(ret_volume->record.id, id) == 0)
@@ -63,9 +82,7 @@ static int create(struct kube_client *client, const struct volume_record *record
 	if (kube_create(client, LUKSVOLUMES, object, NULL, e) == 0)
 		return 0;
 	if (e->code == ERR_NOT_FOUND)
-		return err_set(e, ERR_FAILED_PRECONDITION,
-			       "the cluster does not know LUKSVolumes: apply the CRDs of the chart "
-			       "(helm show crds CHART | kubectl apply -f -)");
+		return refuse_kind(e);
 	return e->code == ERR_ALREADY_EXISTS
 		       ? err_set(e, ERR_ABORTED, "volume '%s' is being created by another call",
 				 record->id)
@@ -82,9 +99,23 @@ static int want_capacity(struct kube_client *client, const char *path, uint64_t 
 	return kube_patch(client, path, patch, NULL, e);
 }
 
+static int add_finalizer(void *data, json_t *object, struct err *e)
+{
+	json_t *metadata = json_object_get(object, "metadata");
+	json_t *list = json_object_get(metadata, "finalizers");
+
+	(void)data;
+	(void)e;
+	if (!json_is_array(list))
+		json_object_set_new(metadata, "finalizers", json_array());
+	json_array_append_new(json_object_get(metadata, "finalizers"),
+			      json_string(LUKSVOLUME_FINALIZER));
+	return 1;
+}
+
 /*
  * A node destroys data only where it is written that they are to be: an object may also be deleted
- * by hand, or with its kind.
+ * by hand, or with its kind. It must stay until they are: somebody may have taken its finalizer.
  */
 static int condemn(struct kube_client *client, const char *path, const struct luksvolume *now,
 		   struct err *e)
@@ -92,9 +123,24 @@ static int condemn(struct kube_client *client, const char *path, const struct lu
 	auto_json json_t *patch = json_pack("{s:{s:s}, s:{s:b}}", "metadata", "uid", now->uid,
 					    "spec", "destroy", true);
 
+	if (!now->is_going && !now->has_finalizer &&
+	    kube_update(client, path, add_finalizer, NULL, e) < 0)
+		return -1;
 	if (!now->may_destroy && kube_patch(client, path, patch, NULL, e) < 0)
 		return -1;
 	return now->is_going ? 0 : kube_delete(client, path, now->uid, e);
+}
+
+int store_kube_take_back(struct kube_client *client, const struct luksvolume *volume, struct err *e)
+{
+	auto_json json_t *patch =
+		json_pack("{s:{s:s, s:s}, s:{s:b}}", "metadata", "uid", volume->uid,
+			  "resourceVersion", volume->version, "spec", "destroy", true);
+	auto_free char *path = path_of(volume->record.id);
+
+	if (!volume->may_destroy && kube_patch(client, path, patch, NULL, e) < 0)
+		return -1;
+	return volume->is_going ? 0 : kube_delete(client, path, volume->uid, e);
 }
 
 static int kube_store_put(struct store *store, const struct volume_record *record, struct err *e)

@@ -140,6 +140,7 @@ static void take_metadata(const json_t *object, struct luksvolume *v)
 	size_t at;
 
 	TAKE_TEXT(metadata, "uid", v->uid);
+	TAKE_TEXT(metadata, "resourceVersion", v->version);
 	v->generation = json_integer_value(json_object_get(metadata, "generation"));
 	v->is_going = json_object_get(metadata, "deletionTimestamp");
 	json_array_foreach(json_object_get(metadata, "finalizers"), at, value)
@@ -236,12 +237,17 @@ int luksvolume_parse(const json_t *object, struct luksvolume *ret_volume, struct
 	return 0;
 }
 
+bool luksvolume_is_exhausted(const struct luksvolume *v)
+{
+	return v->phase == LUKSVOLUME_EXHAUSTED && v->observed >= v->generation;
+}
+
 bool luksvolume_is_waiting(const struct luksvolume *v)
 {
 	if (v->is_going)
 		return v->has_finalizer;
-	if (v->phase == LUKSVOLUME_EXHAUSTED && v->observed >= v->generation)
-		return false; /* the controller takes back what it wanted */
+	if (luksvolume_is_exhausted(v))
+		return false;
 	return v->phase != LUKSVOLUME_READY || v->record.state == VOLUME_CREATING ||
 	       v->wanted_bytes > v->record.capacity_bytes;
 }

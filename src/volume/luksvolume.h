@@ -28,10 +28,10 @@ enum luksvolume_phase {
 struct luksvolume {
 	struct volume_record record; /* capacity: what there is, or what is wanted of a new one */
 	uint64_t wanted_bytes;	     /* of the spec */
-	char uid[64];
-	int64_t generation; /* of the spec */
-	bool is_going;	    /* somebody has deleted the object */
-	bool may_destroy;   /* DeleteVolume did: the data go, too */
+	char uid[64], version[64];   /* of the object, and of what it says */
+	int64_t generation;	     /* of the spec */
+	bool is_going;		     /* somebody has deleted the object */
+	bool may_destroy;	     /* DeleteVolume did: the data go, too */
 	bool has_finalizer;
 	enum luksvolume_phase phase;
 	int64_t observed; /* the generation that `phase` and `why` speak of */
@@ -69,6 +69,12 @@ int luksvolume_parse(const json_t *object, struct luksvolume *ret_volume, struct
  */
 bool luksvolume_is_waiting(const struct luksvolume *volume);
 
+/*
+ * Whether the node has answered that it has no room for what is wanted now. The controller takes
+ * that back; until then the answer stands.
+ */
+bool luksvolume_is_exhausted(const struct luksvolume *volume);
+
 /* What a node has to say of a volume. */
 struct luksvolume_report {
 	const struct volume_record *record; /* NULL: there is nothing on the node, `why` says it */
@@ -82,7 +88,8 @@ struct luksvolume_report {
 };
 
 /*
- * The report as a merge patch of the object's status subresource. `object` is what the cluster has
+ * The report as a merge patch of the object's status subresource. Of an S3 volume that another node
+ * has now, it says no more than that this one does not have it. `object` is what the cluster has
  * now: the time of a condition that stays as it is, stays. NULL when nothing would change.
  */
 json_t *luksvolume_report_patch(const json_t *object, const struct luksvolume_report *report);

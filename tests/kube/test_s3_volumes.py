@@ -8,7 +8,7 @@ import csi_pb2 as csi
 import pytest
 from driver import mount_capability, until
 from objects import look, objects, refused
-from s3 import ACCESS, PASSPHRASE, Server
+from s3 import ACCESS, BUCKET, PASSPHRASE, Server
 
 KEYS = {"s3-access-key-id": ACCESS, "s3-secret-access-key": "s3-secret-key-marker"}
 
@@ -86,6 +86,53 @@ def test_the_life_of_a_volume(cluster, server, keys, mounter):
     until("the node forgets it", lambda: os.listdir(f"{node.base}/state/volumes") == [], 30)
     for log in (controller.read_log(), node.read_log(), open(f"{node.base}/mounter.log", encoding="utf-8").read()):
         assert ACCESS not in log and "s3-secret-key-marker" not in log and PASSPHRASE not in log
+
+
+def test_only_who_has_a_volume_speaks_of_it(cluster, server, keys, mounter):
+    """Every node that ever had it keeps its record, and one that was made anew has none."""
+    keys(KEYS)
+    controller, node = mounter
+    volume = create(controller, server, "pvc-1")
+    create(controller, server, "pvc-2")
+    node.stage(volume, secrets={"passphrase": PASSPHRASE})
+    node.unstage("pvc-1")
+    until("nobody has it", lambda: look(cluster, "luksvolume", "pvc-1")["status"].get("nodes") == {}, 20)
+    for name, nodes in ("pvc-1", {"b": {}}), ("pvc-2", {"a": {}, "b": {}}):
+        cluster.kubectl("patch", "luksvolume", name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": {
+            "nodes": nodes, "queuedFiles": 5, "queued": "7Mi", "phase": "Failed", "code": "UNAVAILABLE", "message": "of b"}}))
+    before = look(cluster, "luksvolume", "pvc-1")["status"]
+    node.restart()  # which reports at once
+    until("it does not have the other", lambda: look(cluster, "luksvolume", "pvc-2")["status"]["nodes"] == {"b": {}}, 20)
+    assert look(cluster, "luksvolume", "pvc-1")["status"] == before
+    for name in "pvc-1", "pvc-2":
+        cluster.kubectl("patch", "luksvolume", name, "--subresource=status", "--type=merge", "-p", '{"status": {"nodes": null}}')
+        controller.delete(name)
+
+
+def test_an_emptied_prefix_is_no_new_volume_when_nobody_can_be_asked(cluster, server, keys, mounter):
+    """This node never had the volume, and the cluster, which knows that it was used, is away."""
+    keys(KEYS)
+    controller, node = mounter
+    volume = create(controller, server, "pvc-1")
+    secrets = {**KEYS, "passphrase": PASSPHRASE}
+    node.stage(volume, secrets=secrets)
+    node.unstage("pvc-1")
+    until("the cluster knows", lambda: look(cluster, "luksvolume", "pvc-1")["status"].get("nodes") == {}, 20)
+    node.stop()
+    os.unlink(f"{node.base}/state/volumes/pvc-1.json")
+    server.raw("purge", f"{BUCKET}/volumes")
+    good = node.kubeconfig
+    node.kubeconfig = str(cluster.write_kubeconfig("nowhere.kubeconfig", {"token": "x"}, server="https://127.0.0.1:1"))
+    node.start()
+    with refused("UNAVAILABLE", "cannot be asked"):
+        node.stage(volume, secrets=secrets)
+    assert server.objects() == []
+    node.stop()
+    node.kubeconfig = good
+    node.start()
+    with refused("FAILED_PRECONDITION", "was used before"):
+        node.stage(volume, secrets=secrets)
+    controller.delete("pvc-1")
 
 
 def test_two_volumes_in_one_place(cluster, server, keys, start):

@@ -1,4 +1,5 @@
 """Controller and nodes as processes, on a real control plane: what is created is there, and said."""
+import contextlib
 import json
 import os
 import shutil
@@ -167,6 +168,28 @@ def test_a_lost_object_is_made_again_from_the_disk(kinds, start):
     assert not os.path.exists(node.image("pvc-1"))
 
 
+def test_a_second_volume_of_the_name_on_another_node_is_told(kinds, start):
+    """An etcd from before the PersistentVolume: the claim gets a volume again, and the scheduler chose another node."""
+    controller, node, other = start("a", "b")
+    controller.create_on("pvc-1", "a")
+    node.kill()
+    kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    kinds.kubectl("delete", "luksvolume", "pvc-1")
+    controller.create_on("pvc-1", "b")
+    inode = os.stat(node.image("pvc-1")).st_ino
+    node.start()
+    events = ("events", "--field-selector=reason=DataOnTwoNodes,involvedObject.kind=LUKSVolume")
+    until("people are told", lambda: kinds.get(*events)["items"], 20)
+    (event,) = kinds.get(*events)["items"]
+    assert event["type"] == "Warning" and "node 'a' has data of this volume, too" in event["message"] and "on node 'b'" in event["message"]
+    assert look(kinds, "luksvolume", "pvc-1")["spec"]["nodeName"] == "b"
+    controller.delete("pvc-1")
+    until("what is left is known", lambda: (look(kinds, "luksvolume", "pvc-1") or {}).get("spec", {}).get("nodeName") == "a", 90)
+    assert os.stat(node.image("pvc-1")).st_ino == inode and not os.path.exists(other.image("pvc-1"))
+    controller.delete("pvc-1")
+    assert not os.path.exists(node.image("pvc-1"))
+
+
 def made_again(cluster, name, uid):
     found = look(cluster, "luksvolume", name)
     return found and found["metadata"]["uid"] != uid and found["status"]["phase"] == "Ready"
@@ -190,6 +213,96 @@ def test_u03_only_a_volume_that_was_deleted_is_destroyed(kinds, start):
         assert os.fstat(image.fileno()).st_nlink == 1, "it is the same image"
     controller.delete("pvc-1")
     assert not os.path.exists(node.image("pvc-1"))
+
+
+def test_a_volume_without_its_finalizer_is_destroyed_all_the_same(kinds, start):
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    controller.delete("pvc-1")
+    assert look(kinds, "luksvolume", "pvc-1") is None and not os.path.exists(node.image("pvc-1"))
+
+
+def test_a_deletion_while_the_kind_is_away_is_none(kinds, start):
+    """What the cluster cannot know is not "does not exist": the PersistentVolume would go, and nobody would ask again."""
+    controller, node = start("a")
+    controller.create_on("pvc-1", "a")
+    node.kill()
+    kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    kinds.kubectl("delete", "crd", "luksvolumes.lukscryptwalker.csi.k8s.io")
+    with refused("FAILED_PRECONDITION", "apply the CRDs"):
+        controller.delete("pvc-1")
+    kinds.kubectl("apply", "-f", str(REPO / CRDS))
+    kinds.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+    node.start()
+    until("it is known again", lambda: made_again(kinds, "pvc-1", None), 30)
+    controller.delete("pvc-1")
+    assert not os.path.exists(node.image("pvc-1"))
+
+
+def test_a_claim_leaves_a_node_that_is_gone(kinds, start):
+    """It died while the volume was made; then its Node was removed, and the scheduler chose another one."""
+    kinds.kubectl("create", "-f", "-", given=NODE)
+    controller, node, other = start("a", "b")
+    node.kill()
+    with refused("DEADLINE_EXCEEDED"):
+        controller.create_on("pvc-1", "a", timeout=5)
+    kinds.kubectl("delete", "node", "a")
+    with refused("ABORTED", "taken away there first"):
+        controller.create_on("pvc-1", "b")
+    controller.create_on("pvc-1", "b")
+    assert look(kinds, "luksvolume", "pvc-1")["spec"]["nodeName"] == "b" and os.path.exists(other.image("pvc-1"))
+    controller.delete("pvc-1")
+
+
+@contextlib.contextmanager
+def small_disk(node):
+    path = f"{node.base}/host/data"
+    os.makedirs(path, exist_ok=True)
+    kernel.run("mount", "-t", "tmpfs", "-o", "size=120m", "disk", path)
+    try:
+        yield path
+    finally:
+        kernel.run("umount", path, check=False)
+
+
+def test_a_size_that_does_not_fit_is_answered_once(kinds, start):
+    """Somebody edited the object, and nobody takes that back: the answer stands, and nothing runs in circles."""
+    controller, node = start("a")
+    with small_disk(node):
+        controller.create_on("pvc-1", "a")
+        kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", '{"spec":{"capacity":"256Mi"}}')
+        until("it is answered", lambda: look(kinds, "luksvolume", "pvc-1")["status"]["phase"] == "Exhausted", 20)
+        time.sleep(2)
+        before = look(kinds, "luksvolume", "pvc-1")
+        time.sleep(5)
+        after = look(kinds, "luksvolume", "pvc-1")
+        assert after["status"]["code"] == "RESOURCE_EXHAUSTED" and after["status"]["capacity"] == "32Mi"
+        assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+        node.restart()  # which reports at once
+        time.sleep(3)
+        assert look(kinds, "luksvolume", "pvc-1")["status"]["phase"] == "Exhausted"
+        kinds.kubectl("patch", "luksvolume", "pvc-1", "--type=merge", "-p", '{"spec":{"capacity":"32Mi"}}')
+        until("it is well", lambda: look(kinds, "luksvolume", "pvc-1")["status"]["phase"] == "Ready", 20)
+        controller.delete("pvc-1")
+
+
+def test_u25_a_node_without_its_disk_gets_no_new_volumes(kinds, start):
+    """Neither by the scheduler, which asks for the room, nor by the controller, which may choose among all."""
+    controller, node, other = start("a", "b")
+    with small_disk(node) as path:
+        controller.create_on("pvc-1", "a")
+
+    def disk():
+        return [one for one in look(kinds, "luksnode", "a")["status"]["filesystems"] if one["mountPoint"] == "/data"]
+
+    node.restart()  # which reports at once
+    until("the node says so", lambda: disk() == [{"mountPoint": "/data", "type": "absent", "capacityBytes": 0, "freeBytes": 0}], 20)
+    with refused("RESOURCE_EXHAUSTED"):
+        controller.create_on("pvc-2", "a")
+    controller.create_on("pvc-2", "b")
+    assert os.path.exists(other.image("pvc-2")) and os.listdir(path) == []
+    controller.delete("pvc-2")
 
 
 def test_a_deletion_that_began_by_hand_can_be_ended_by_a_claim(kinds, start):

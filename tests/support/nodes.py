@@ -25,7 +25,7 @@ class ClusterDriver(Driver):
         words = super().command()
         return ["env", f"KUBECONFIG={self.kubeconfig}", words[0], self.role, "--store=kube", *words[2:]]
 
-    def create_on(self, name, *nodes, size=32 << 20, path="/data", **parameters):
+    def create_on(self, name, *nodes, size=32 << 20, path="/data", timeout=60, **parameters):
         request = csi.CreateVolumeRequest(
             name=name, parameters={"local-path": path, **FAST, **parameters},
             volume_capabilities=[mount_capability()])
@@ -33,7 +33,7 @@ class ClusterDriver(Driver):
         for node in nodes:
             for group in ("requisite", "preferred"):
                 getattr(request.accessibility_requirements, group).add().segments[TOPOLOGY] = node
-        return self.controller.CreateVolume(request, timeout=60).volume
+        return self.controller.CreateVolume(request, timeout=timeout).volume
 
 
 class Controller(ClusterDriver):
