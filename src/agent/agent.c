@@ -21,7 +21,8 @@ enum {
 	FIRST_WAIT_MS = 500,
 	LAST_WAIT_MS = 60 * 1000,
 	REPORT_MS = 60 * 1000, /* the node is silent when it has said nothing for five minutes */
-	SETTLE_MS = 300,       /* a burst of changes is reported at once */
+	THOROUGH_MS = 15 * 60 * 1000,
+	SETTLE_MS = 300, /* a burst of changes is reported at once */
 };
 
 /* A volume that waits for something. */
@@ -45,8 +46,9 @@ struct agent {
 	struct task *tasks;
 	unsigned running;
 	struct reactor_timer *report;
-	int64_t report_at_ms; /* of the timer */
-	bool is_reporting, must_report, has_reported;
+	int64_t report_at_ms;	/* of the timer */
+	int64_t thorough_at_ms; /* one of those that costs more */
+	bool is_reporting, must_report, is_thorough;
 	bool is_in_trouble; /* and that was logged */
 };
 
@@ -175,8 +177,7 @@ static void on_object(void *data, enum kube_change change, const json_t *object)
 		log_warn("an object of the cluster is not understood", KV("error", e.msg));
 		return;
 	}
-	if (strcmp(volume.record.node, agent->service->node.id) == 0 &&
-	    luksvolume_is_waiting(&volume))
+	if (luksvolume_is_on(&volume, agent->service->node.id) && luksvolume_is_waiting(&volume))
 		wake(agent, &volume);
 	volume_record_done(&volume.record);
 }
@@ -190,7 +191,7 @@ static int run_report(void *data, char **ret_text, struct err *e)
 {
 	const struct agent *agent = data;
 
-	return work_on_reports(agent->service, !agent->has_reported, ret_text, e);
+	return work_on_reports(agent->service, agent->is_thorough, ret_text, e);
 }
 
 /* The watch has told of them, unless it goes on from a version that etcd, restored, never had. */
@@ -212,15 +213,19 @@ static void report_done(void *data, const char *text, const struct err *e)
 {
 	struct agent *agent = data;
 
+	const char *ids = text ? strchr(text, '\n') + 1 : "";
+	auto_free char *trouble =
+		text ? xasprintf("%.*s", (int)(ids - 1 - text), text) : xstrdup(e->msg);
+
 	agent->is_reporting = false;
-	if (!text && !agent->is_in_trouble)
-		log_warn("cannot report to the cluster, trying again", KV("error", e->msg));
-	else if (text && agent->is_in_trouble)
+	if (*trouble && !agent->is_in_trouble)
+		log_warn("cannot report to the cluster, trying again", KV("error", trouble));
+	else if (!*trouble && agent->is_in_trouble)
 		log_info("reporting to the cluster again");
-	agent->is_in_trouble = !text;
-	agent->has_reported = agent->has_reported || text;
-	if (text)
-		wake_waiting(agent, text);
+	agent->is_in_trouble = *trouble;
+	if (text && agent->is_thorough)
+		agent->thorough_at_ms = clock_ms() + THOROUGH_MS;
+	wake_waiting(agent, ids);
 	/* After the start most of libcurl and OpenSSL is not needed again. */
 	trim_process();
 	report_in(agent, agent->must_report ? SETTLE_MS : REPORT_MS);
@@ -236,6 +241,7 @@ static void on_report(void *data)
 
 	agent->report = NULL;
 	agent->must_report = false;
+	agent->is_thorough = clock_ms() >= agent->thorough_at_ms;
 	agent->is_reporting = rpc_server_start_job(agent->server, &job, &e) == 0;
 	if (!agent->is_reporting)
 		report_done(agent, NULL, &e);

@@ -160,12 +160,13 @@ void health_tell_second(const struct csi_service *service, const struct volume_r
 	const char *node = text_of(object, "spec", "nodeName");
 	if (!node || strcmp(node, service->node.id) == 0)
 		return;
-	auto_free char *message =
-		xasprintf("node '%s' has data of this volume, too, made at %s, and the cluster "
-			  "looks for them "
-			  "on node '%s' only: was it restored from a backup? Nothing is deleted; "
-			  "docs/operations.md, \"A restored cluster\", says how to choose",
-			  service->node.id, record->created, node);
+	auto_free char *message = xasprintf(
+		"node '%s' has %s this volume, too, made at %s, and the cluster looks for it on "
+		"node '%s' only: was it restored from a backup? Nothing is deleted; "
+		"docs/operations.md, \"A restored cluster\", says how to choose",
+		service->node.id,
+		record->state == VOLUME_RESERVED ? "an unused image of" : "data of",
+		record->created, node);
 	const struct kube_event event = {
 		.api_version = KUBE_GROUP "/v1alpha1",
 		.kind = "LUKSVolume",

@@ -159,9 +159,8 @@ int work_on_volume(const struct csi_service *service, const char *id, struct err
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
 	if (luksvolume_parse(object, &wanted, e) < 0)
 		return -1;
-	bool is_mine = strcmp(wanted.record.node, service->node.id) == 0 &&
-		       params_backend(&wanted.record.params) == BACKEND_LOCAL;
-	if (is_mine && strcmp(wanted.record.id, id) == 0 && luksvolume_is_waiting(&wanted))
+	if (luksvolume_is_on(&wanted, service->node.id) && strcmp(wanted.record.id, id) == 0 &&
+	    luksvolume_is_waiting(&wanted))
 		rc = act(service, object, &wanted, e);
 	volume_record_done(&wanted.record);
 	return rc;

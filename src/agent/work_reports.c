@@ -24,6 +24,7 @@ struct reports {
 	const struct csi_service *service;
 	struct known *known;
 	size_t count, failed;
+	bool is_thorough;
 	char *waiting; /* ids, each with a line end; owned */
 };
 
@@ -97,17 +98,46 @@ static int on_object(void *data, const json_t *object, struct err *e)
 		if (strcmp(reports->known[i].id, volume.record.id) == 0)
 			reports->known[i].was_seen = true;
 	/* What waits is worked on, and reported then. */
-	if (luksvolume_is_waiting(&volume))
+	if (luksvolume_is_waiting(&volume) && luksvolume_is_on(&volume, reports->service->node.id))
 		add_waiting(reports, volume.record.id);
-	else if (!volume.is_going && report_object(reports->service, object, &volume, e) < 0)
+	else if (!luksvolume_is_waiting(&volume) && !volume.is_going &&
+		 report_object(reports->service, object, &volume, e) < 0)
 		count_failure(reports, volume.record.id, e);
 	volume_record_done(&volume.record);
 	return 0;
 }
 
-/* Only what is there now, under its lock: it may have been deleted since it was listed. */
-static int restore_local(const struct csi_service *service, const char *id, struct err *e)
+/*
+ * The making of a volume was taken back while this node was away. Nobody ever had data in it; where
+ * the record beside the image says otherwise, it stays.
+ */
+static int clear_begun(const struct csi_service *service, struct volume_record *record,
+		       struct err *e)
 {
+	const char *local_path = record->params.value[PARAM_LOCAL_PATH];
+	auto_record struct volume_record beside = { 0 };
+	struct luksvolume volume = { 0 };
+
+	if (store_kube_look(service->kube, record->id, &volume, e) == 0) {
+		bool is_wanted = luksvolume_is_on(&volume, service->node.id);
+
+		volume_record_done(&volume.record);
+		if (is_wanted)
+			return 0;
+	} else if (e->code != ERR_NOT_FOUND) {
+		return -1;
+	}
+	if (local_load(&service->node, local_path, record->id, &beside, e) == 0
+		    ? beside.state != VOLUME_RESERVED
+		    : e->code != ERR_NOT_FOUND)
+		return 0;
+	return csi_delete_local(service, record, e);
+}
+
+/* Only what is there now, under its lock: it may have been deleted since it was listed. */
+static int restore_local(const struct reports *reports, const char *id, struct err *e)
+{
+	const struct csi_service *service = reports->service;
 	auto_record struct volume_record record = { 0 };
 	auto_close int lock = -1;
 
@@ -116,15 +146,17 @@ static int restore_local(const struct csi_service *service, const char *id, stru
 		return e->code == ERR_ABORTED || e->code == ERR_NOT_FOUND ? 0 : -1;
 	if (record.state == VOLUME_ERASED)
 		return csi_delete_local(service, &record, e);
-	if (volume_is_going(&record) || record.state == VOLUME_CREATING)
+	if (record.state == VOLUME_CREATING)
+		return clear_begun(service, &record, e);
+	if (volume_is_going(&record) || report_lost(service, &record, e) == 0)
 		return 0;
-	if (report_lost(service, &record, e) == 0)
-		return 0;
+	if (e->code != ERR_ALREADY_EXISTS || strcmp(record.node, service->node.id) != 0)
+		return -1;
 	close(TAKE(lock, -1)); /* nobody has to wait while people are told */
-	if (e->code == ERR_ALREADY_EXISTS && strcmp(record.node, service->node.id) == 0 &&
+	if (reports->is_thorough &&
 	    local_folder_is_there(&service->node, record.params.value[PARAM_LOCAL_PATH], id))
 		health_tell_second(service, &record);
-	return -1;
+	return 0;
 }
 
 /*
@@ -175,7 +207,7 @@ static int report_the_others(struct reports *reports, struct err *e)
 		if (known->is_s3)
 			rc = report_s3(service, known->id, e);
 		else if (!known->was_seen)
-			rc = restore_local(service, known->id, e);
+			rc = restore_local(reports, known->id, e);
 		if (rc < 0)
 			count_failure(reports, known->id, e);
 	}
@@ -221,35 +253,29 @@ static int report_node(const struct csi_service *service, struct err *e)
 		       : node_report_send(service->kube, &room, e);
 }
 
-int work_on_reports(const struct csi_service *service, bool is_first, char **ret_waiting,
+int work_on_reports(const struct csi_service *service, bool is_thorough, char **ret_text,
 		    struct err *e)
 {
 	auto_free char *selector = xasprintf("spec.nodeName=%s", service->node.id);
 	auto_free char *query = kube_query("fieldSelector", selector);
-	struct reports reports = { .service = service };
+	struct reports reports = { .service = service, .is_thorough = is_thorough };
+	struct err why = { 0 };
 
 	/* What the node cannot say of itself must not keep it from speaking of its volumes. */
-	bool is_told = report_node(service, e) == 0;
-	struct err why = *e;
-
+	bool is_told = report_node(service, &why) == 0;
 	int rc = store_each(service->store, remember, &reports, e);
 	if (rc == 0)
 		rc = kube_list(service->kube, LUKSVOLUMES, query, on_object, &reports, e);
 	if (rc == 0)
 		rc = report_the_others(&reports, e);
-	if (rc == 0 && is_first)
+	if (rc == 0 && is_thorough)
 		rc = kube_list(service->kube, LUKSVOLUMES, NULL, leave, &reports, e);
 	free(reports.known);
-	if (rc == 0 && !is_told) {
-		*e = why;
-		rc = -1;
-	}
-	if (rc == 0 && reports.failed)
-		rc = err_set(e, ERR_UNAVAILABLE, "%zu volumes could not be reported",
-			     reports.failed);
-	if (rc < 0)
-		free(reports.waiting);
-	else
-		*ret_waiting = reports.waiting ? reports.waiting : xstrdup("");
+	if (is_told && reports.failed)
+		err_set(&why, ERR_UNAVAILABLE, "%zu volumes could not be reported", reports.failed);
+	if (rc == 0)
+		*ret_text = xasprintf("%s\n%s", is_told && !reports.failed ? "" : why.msg,
+				      reports.waiting ? reports.waiting : "");
+	free(reports.waiting);
 	return rc;
 }

@@ -164,7 +164,7 @@ static int move_away(const struct csi_service *service, const struct volume_reco
 			       is_gone ? known->id : "");
 	if (store_kube_look(service->kube, known->id, &now, e) < 0)
 		return -1;
-	if (now.record.state == VOLUME_CREATING)
+	if (now.record.state == VOLUME_CREATING && luksvolume_is_on(&now, known->node))
 		take_back(service, &now, is_gone);
 	volume_record_done(&now.record);
 	return err_set(e, ERR_ABORTED,
@@ -203,6 +203,13 @@ static int create(const struct csi_service *service, const struct place_nodes *n
 			return -1;
 	}
 	enum end end = wait_for(service, &waiting, &volume, e);
+	/* It was to be taken back, and that was cut off: nobody may come to depend on it. */
+	if (end == END_DONE && volume.may_destroy) {
+		take_back(service, &volume, false);
+		err_set(e, ERR_ABORTED, "volume '%s' is taken away on node '%s' first", wanted->id,
+			volume.record.node);
+		end = END_LATE;
+	}
 	if (end == END_DONE)
 		volume_record_copy(&volume.record, ret_made);
 	if ((end == END_REFUSED || end == END_GONE) && volume.record.state == VOLUME_CREATING)

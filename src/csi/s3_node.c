@@ -36,7 +36,7 @@ static int record_of_context(const StageRequest *request, struct volume_record *
 
 /*
  * Where the cluster answers it knows better: the size, and whether the volume was ever staged, on
- * any node. `ret_why` says why it does not answer.
+ * any node. `ret_why` says why it does not answer; ERR_OK when it does.
  */
 static void ask_cluster(const struct csi_service *service, struct volume_record *record,
 			struct err *ret_why)
@@ -45,6 +45,7 @@ static void ask_cluster(const struct csi_service *service, struct volume_record 
 
 	if (!service->kube || store_kube_look(service->kube, record->id, &volume, ret_why) < 0)
 		return;
+	ret_why->code = ERR_OK; /* of a try before */
 	record->capacity_bytes = volume.record.capacity_bytes;
 	if (volume.record.state == VOLUME_FORMATTED || volume_is_going(&volume.record))
 		record->state = volume.record.state;

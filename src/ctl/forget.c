@@ -1,4 +1,5 @@
 /* lcw volume forget: for a volume whose data are lost. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +106,7 @@ static int let_object_go(const struct ctl_node *node, const char *id, bool had_r
 	if (open_cluster(&client, e) < 0)
 		return -1;
 	if (store_kube_look(client, id, &volume, e) < 0)
-		return e->code == ERR_NOT_FOUND ? 0 : -1;
+		return e->code == ERR_NOT_FOUND || (had_record && e->sys == ENODEV) ? 0 : -1;
 	record = volume.record;
 	/* What was forgotten here was another volume of this name. */
 	if (had_record && params_backend(&record.params) == BACKEND_LOCAL &&

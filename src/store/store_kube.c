@@ -1,6 +1,7 @@
 /* Records as LUKSVolumes of the cluster. */
 #include "store/store_kube.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,9 +29,11 @@ static char *path_of(const char *id)
 
 static int refuse_kind(struct err *e)
 {
-	return err_set(e, ERR_FAILED_PRECONDITION,
-		       "the cluster does not know LUKSVolumes: apply the CRDs of the chart "
-		       "(helm show crds CHART | kubectl apply -f -)");
+	err_set(e, ERR_FAILED_PRECONDITION,
+		"the cluster does not know LUKSVolumes: apply the CRDs of the chart "
+		"(helm show crds CHART | kubectl apply -f -)");
+	e->sys = ENODEV;
+	return -1;
 }
 
 int store_kube_object(struct kube_client *client, const char *id, json_t **ret_object,
@@ -99,14 +102,24 @@ static int want_capacity(struct kube_client *client, const char *path, uint64_t 
 	return kube_patch(client, path, patch, NULL, e);
 }
 
+/* `data` is the object as it was seen: another one of its name is left as it is. */
 static int add_finalizer(void *data, json_t *object, struct err *e)
 {
+	const struct luksvolume *seen = data;
 	json_t *metadata = json_object_get(object, "metadata");
-	json_t *list = json_object_get(metadata, "finalizers");
+	const char *uid = json_string_value(json_object_get(metadata, "uid"));
+	size_t at;
+	json_t *value;
 
-	(void)data;
 	(void)e;
-	if (!json_is_array(list))
+	if (!uid || strcmp(uid, seen->uid) != 0)
+		return 0;
+	json_array_foreach(json_object_get(metadata, "finalizers"), at, value)
+	{
+		if (strcmp(json_string_value(value), LUKSVOLUME_FINALIZER) == 0)
+			return 0;
+	}
+	if (!json_is_array(json_object_get(metadata, "finalizers")))
 		json_object_set_new(metadata, "finalizers", json_array());
 	json_array_append_new(json_object_get(metadata, "finalizers"),
 			      json_string(LUKSVOLUME_FINALIZER));
@@ -117,18 +130,30 @@ static int add_finalizer(void *data, json_t *object, struct err *e)
  * A node destroys data only where it is written that they are to be: an object may also be deleted
  * by hand, or with its kind. It must stay until they are: somebody may have taken its finalizer.
  */
-static int condemn(struct kube_client *client, const char *path, const struct luksvolume *now,
+static int condemn(struct kube_client *client, const char *path, struct luksvolume *now,
 		   struct err *e)
 {
 	auto_json json_t *patch = json_pack("{s:{s:s}, s:{s:b}}", "metadata", "uid", now->uid,
 					    "spec", "destroy", true);
 
 	if (!now->is_going && !now->has_finalizer &&
-	    kube_update(client, path, add_finalizer, NULL, e) < 0)
+	    kube_update(client, path, add_finalizer, now, e) < 0)
 		return -1;
 	if (!now->may_destroy && kube_patch(client, path, patch, NULL, e) < 0)
 		return -1;
 	return now->is_going ? 0 : kube_delete(client, path, now->uid, e);
+}
+
+/* The answer to the patch may have been lost, and then its repetition meets what it made itself. */
+static bool is_condemned(struct kube_client *client, const struct luksvolume *volume)
+{
+	struct luksvolume now = { 0 };
+	struct err ignored;
+
+	if (store_kube_look(client, volume->record.id, &now, &ignored) < 0)
+		return false;
+	volume_record_done(&now.record);
+	return now.may_destroy && strcmp(now.uid, volume->uid) == 0;
 }
 
 int store_kube_take_back(struct kube_client *client, const struct luksvolume *volume, struct err *e)
@@ -138,7 +163,8 @@ int store_kube_take_back(struct kube_client *client, const struct luksvolume *vo
 			  "resourceVersion", volume->version, "spec", "destroy", true);
 	auto_free char *path = path_of(volume->record.id);
 
-	if (!volume->may_destroy && kube_patch(client, path, patch, NULL, e) < 0)
+	if (!volume->may_destroy && kube_patch(client, path, patch, NULL, e) < 0 &&
+	    (e->code != ERR_ABORTED || !is_condemned(client, volume)))
 		return -1;
 	return volume->is_going ? 0 : kube_delete(client, path, volume->uid, e);
 }

@@ -19,7 +19,10 @@
  */
 struct store *store_kube_new(struct kube_client *client);
 
-/* The object of a volume. NOT_FOUND when there is none. Release *ret_object with json_decref(). */
+/*
+ * The object of a volume. NOT_FOUND when there is none; FAILED_PRECONDITION with e->sys ENODEV when
+ * the cluster does not have the kind. Release *ret_object with json_decref().
+ */
 int store_kube_object(struct kube_client *client, const char *id, json_t **ret_object,
 		      struct err *e) MUST_CHECK;
 

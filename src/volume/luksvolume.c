@@ -237,6 +237,12 @@ int luksvolume_parse(const json_t *object, struct luksvolume *ret_volume, struct
 	return 0;
 }
 
+bool luksvolume_is_on(const struct luksvolume *v, const char *node)
+{
+	return params_backend(&v->record.params) == BACKEND_LOCAL &&
+	       strcmp(v->record.node, node) == 0;
+}
+
 bool luksvolume_is_exhausted(const struct luksvolume *v)
 {
 	return v->phase == LUKSVOLUME_EXHAUSTED && v->observed >= v->generation;

@@ -63,6 +63,9 @@ void quantity_format(uint64_t bytes, char ret_text[QUANTITY_SIZE]);
  */
 int luksvolume_parse(const json_t *object, struct luksvolume *ret_volume, struct err *e) MUST_CHECK;
 
+/* Whether it is a local volume whose data are, or are to be, on this node. */
+bool luksvolume_is_on(const struct luksvolume *volume, const char *node);
+
 /*
  * Whether the node that has the data is to do something: make it, let it grow, destroy it, let the
  * object go that was deleted by hand, or try again what failed.
@@ -88,8 +91,8 @@ struct luksvolume_report {
 };
 
 /*
- * The report as a merge patch of the object's status subresource. Of an S3 volume that another node
- * has now, it says no more than that this one does not have it. `object` is what the cluster has
+ * The report as a merge patch of the object's status subresource. NULL for an S3
+ * volume that another node has, and this one has not. `object` is what the cluster has
  * now: the time of a condition that stays as it is, stays. NULL when nothing would change.
  */
 json_t *luksvolume_report_patch(const json_t *object, const struct luksvolume_report *report);

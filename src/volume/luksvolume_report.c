@@ -122,25 +122,17 @@ static void put_s3(json_t *status, const struct luksvolume_report *report)
 }
 
 /*
- * An S3 volume that this node does not have, and another one has: only that one can speak of it.
- * Every node that ever had it keeps its record.
+ * An S3 volume that another node has, and this one has no more and has said so: only the other can
+ * speak of it. Every node that ever had it keeps its record.
  */
 static bool is_of_another(const json_t *object, const struct luksvolume_report *report)
 {
+	const json_t *nodes = json_object_get(json_object_get(object, "status"), "nodes");
 	const struct volume_record *record = report->record;
-	const char *node;
-	json_t *value;
 
-	if (!record || params_backend(&record->params) != BACKEND_S3 ||
-	    strcmp(record->node, report->node) == 0)
-		return false;
-	json_object_foreach(json_object_get(json_object_get(object, "status"), "nodes"), node,
-			    value)
-	{
-		if (strcmp(node, report->node) != 0)
-			return true;
-	}
-	return false;
+	return record && params_backend(&record->params) == BACKEND_S3 &&
+	       strcmp(record->node, report->node) != 0 && json_object_size(nodes) > 0 &&
+	       !json_object_get(nodes, report->node);
 }
 
 /* Whether a merge patch's value would change what is there. */
@@ -168,13 +160,13 @@ json_t *luksvolume_report_patch(const json_t *object, const struct luksvolume_re
 	const json_t *before = json_object_get(object, "status");
 	const struct volume_record *record = report->record;
 	json_t *status = json_object();
-	bool is_mine = !is_of_another(object, report);
 
-	if (!is_mine)
-		json_object_set_new(status, "nodes", json_pack("{s:n}", report->node));
-	if (is_mine)
-		put_outcome(status, report);
-	if (is_mine && record) {
+	if (is_of_another(object, report)) {
+		json_decref(status);
+		return NULL;
+	}
+	put_outcome(status, report);
+	if (record) {
 		json_object_set_new(status, "state", json_string(volume_state_name(record->state)));
 		if (params_backend(&record->params) == BACKEND_S3)
 			put_s3(status, report);
@@ -182,7 +174,7 @@ json_t *luksvolume_report_patch(const json_t *object, const struct luksvolume_re
 			put_local(status, record);
 	}
 	/* What was never made has no health. */
-	if (is_mine && (record || json_object_get(before, "state")))
+	if (record || json_object_get(before, "state"))
 		json_object_set_new(status, "conditions", condition(object, report));
 	if (!changes(before, status)) {
 		json_decref(status);

@@ -68,6 +68,7 @@ static void build(struct world *world)
 {
 	struct node *node = &world->service.node;
 	struct err e = { 0 };
+	static char state[128];
 	char path[128];
 	bool shared;
 
@@ -84,8 +85,9 @@ static void build(struct world *world)
 	/* A name that does not differ from run to run, so that inputs can hold it. */
 	snprintf(node->kubelet.given, sizeof(node->kubelet.given), "/kubelet");
 	close(open_folder("state"));
-	snprintf(path, sizeof(path), "%s/state", folder);
-	world->service.store = store_dir_open(path, &e);
+	snprintf(state, sizeof(state), "%s/state", folder);
+	node->state_dir = state;
+	world->service.store = store_dir_open(state, &e);
 	FUZZ_CHECK(world->service.store);
 	world->service.place = &place_here;
 

@@ -60,6 +60,6 @@ def test_no_file_and_no_pod(folder):
     done = subprocess.run([tool, folder / "none"], capture_output=True, text=True, timeout=30)
     assert "none" in done.stdout and "No such file" in done.stdout
     done = subprocess.run([tool, ""], capture_output=True, text=True, timeout=30, env={})
-    assert "KUBERNETES_SERVICE_HOST" in done.stdout and "--kubeconfig" in done.stdout
+    assert "KUBERNETES_SERVICE_HOST" in done.stdout and "$KUBECONFIG" in done.stdout
     done = subprocess.run([tool, folder, "1.2.3.4", "443"], capture_output=True, text=True, timeout=30)
     assert "service account" in done.stdout and done.returncode == 1

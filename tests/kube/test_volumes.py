@@ -168,6 +168,30 @@ def test_a_lost_object_is_made_again_from_the_disk(kinds, start):
     assert not os.path.exists(node.image("pvc-1"))
 
 
+def test_what_a_node_had_begun_when_it_went_away_goes_when_it_is_back(kinds, start):
+    """The claim has moved to another node meanwhile: nobody else would ever ask for it."""
+    kinds.kubectl("create", "-f", "-", given=NODE)
+    controller, node, other = start("a", "b")
+    controller.create_on("pvc-1", "a")
+    begun = look(kinds, "luksvolume", "pvc-1")
+    node.kill()
+    with open(f"{node.base}/state/volumes/pvc-1.json", encoding="utf-8") as text:
+        record = json.load(text)
+    with open(f"{node.base}/state/volumes/pvc-1.json", "w", encoding="utf-8") as text:
+        json.dump({**record, "state": "creating"}, text)
+    kinds.kubectl("patch", "luksvolume", "pvc-1", "--subresource=status", "--type=merge", "-p", json.dumps(
+        {"status": {key: None for key in begun["status"]}}))
+    kinds.kubectl("delete", "node", "a")
+    with refused("ABORTED", "taken away there first"):
+        controller.create_on("pvc-1", "b")
+    controller.create_on("pvc-1", "b")
+    assert os.path.exists(node.image("pvc-1"))
+    node.start()
+    until("it is gone there", lambda: os.listdir(f"{node.base}/host/data") == [], 20)
+    assert os.listdir(f"{node.base}/state/volumes") == [] and os.path.exists(other.image("pvc-1"))
+    controller.delete("pvc-1")
+
+
 def test_a_second_volume_of_the_name_on_another_node_is_told(kinds, start):
     """An etcd from before the PersistentVolume: the claim gets a volume again, and the scheduler chose another node."""
     controller, node, other = start("a", "b")
@@ -181,7 +205,7 @@ def test_a_second_volume_of_the_name_on_another_node_is_told(kinds, start):
     events = ("events", "--field-selector=reason=DataOnTwoNodes,involvedObject.kind=LUKSVolume")
     until("people are told", lambda: kinds.get(*events)["items"], 20)
     (event,) = kinds.get(*events)["items"]
-    assert event["type"] == "Warning" and "node 'a' has data of this volume, too" in event["message"] and "on node 'b'" in event["message"]
+    assert event["type"] == "Warning" and "node 'a' has an unused image of this volume, too" in event["message"] and "on node 'b'" in event["message"]
     assert look(kinds, "luksvolume", "pvc-1")["spec"]["nodeName"] == "b"
     controller.delete("pvc-1")
     until("what is left is known", lambda: (look(kinds, "luksvolume", "pvc-1") or {}).get("spec", {}).get("nodeName") == "a", 90)
