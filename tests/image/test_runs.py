@@ -47,7 +47,7 @@ def test_file_systems_are_made_checked_and_grown(image, share):
     image.run("/usr/bin/xfs_repair", "-n", "/csi/xfs", share=share)
 
 
-def test_luks_is_read(image, share):
+def test_luks_is_read(native, share):
     """libcryptsetup is loaded, and opens what cryptsetup made."""
     folder = share / "data" / "pvc-1"
     folder.mkdir(parents=True)
@@ -56,15 +56,15 @@ def test_luks_is_read(image, share):
     subprocess.run(["cryptsetup", "luksFormat", "-q", "--type=luks2", "--pbkdf=argon2id", "--pbkdf-memory=32768",
                     "--pbkdf-force-iterations=4", "--key-file=-", str(folder / "luks-pvc-1.img")], input=b"correct horse",
                    check=True)
-    said = image.run("/usr/bin/lcw", "volume", "adopt", "pvc-1", "--local-path=/csi/data", "--state-dir=/csi/state",
+    said = native.run("/usr/bin/lcw", "volume", "adopt", "pvc-1", "--local-path=/csi/data", "--state-dir=/csi/state",
                      "--run-dir=/run/lcw", "--node-id=node-a", "--passphrase-fd=0", share=share, input="correct horse")
     assert "is adopted" in said
 
 
-def test_the_controller_answers_without_root(image, share):
+def test_the_controller_answers_without_root(native, share):
     """As a user without any right, on a root file system that is read-only."""
     process = subprocess.Popen(
-        image.command("/usr/bin/lukscryptwalker-csi", "controller", "--endpoint=unix:///csi/csi.sock", "--store=dir",
+        native.command("/usr/bin/lukscryptwalker-csi", "controller", "--endpoint=unix:///csi/csi.sock", "--store=dir",
                       "--node-id=node-a", "--run-dir=/run/lukscryptwalker", "--state-dir=/run/lukscryptwalker/state",
                       "--http-endpoint=", share=share, user=NONROOT), stderr=subprocess.PIPE, text=True)
     try:
