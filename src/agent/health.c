@@ -107,18 +107,35 @@ static void tell_first_claim(const struct csi_service *service, const json_t *ob
 	tell_claim(service, name_space, slash + 1, claim_uid(object), *event);
 }
 
+/* What happened to a volume, to all who look at it. */
+struct news {
+	bool is_warning;
+	const char *reason, *message;
+};
+
 static void tell_people(const struct csi_service *service, const json_t *object,
-			const struct kube_event *event)
+			const struct news *news)
 {
 	auto_json json_t *pv = find_pv(service, object);
+	const struct kube_event event = {
+		.api_version = KUBE_GROUP "/v1alpha1",
+		.kind = "LUKSVolume",
+		.name = text_of(object, "metadata", "name"),
+		.uid = text_of(object, "metadata", "uid"),
+		.is_warning = news->is_warning,
+		.reason = news->reason,
+		.message = news->message,
+		.component = DRIVER_NAME,
+		.host = service->node.id,
+	};
 
 	if (pv) {
-		tell_pv(service, pv, *event);
-		tell_bound_claim(service, pv, event);
+		tell_pv(service, pv, event);
+		tell_bound_claim(service, pv, &event);
 	} else {
-		tell_first_claim(service, object, event);
+		tell_first_claim(service, object, &event);
 	}
-	send(service, event);
+	send(service, &event);
 }
 
 static bool is_well(const char *word)
@@ -134,20 +151,13 @@ void health_tell(const struct csi_service *service, const json_t *object, const 
 	if (!now || (!is_worse && (is_well(before) || !is_well(now))) ||
 	    json_object_get(json_object_get(object, "metadata"), "deletionTimestamp"))
 		return;
-	const struct kube_event event = {
-		.api_version = KUBE_GROUP "/v1alpha1",
-		.kind = "LUKSVolume",
-		.name = text_of(object, "metadata", "name"),
-		.uid = text_of(object, "metadata", "uid"),
+	const struct news news = {
 		.is_warning = is_worse,
 		.reason = is_worse ? "VolumeUnhealthy" : "VolumeHealthy",
 		.message = is_worse ? luksvolume_healthy_message(patch)
 				    : "the volume is as it should be again",
-		.component = DRIVER_NAME,
-		.host = service->node.id,
 	};
-
-	tell_people(service, object, &event);
+	tell_people(service, object, &news);
 }
 
 void health_tell_second(const struct csi_service *service, const struct volume_record *record)
@@ -167,17 +177,6 @@ void health_tell_second(const struct csi_service *service, const struct volume_r
 		service->node.id,
 		record->state == VOLUME_RESERVED ? "an unused image of" : "data of",
 		record->created, node);
-	const struct kube_event event = {
-		.api_version = KUBE_GROUP "/v1alpha1",
-		.kind = "LUKSVolume",
-		.name = text_of(object, "metadata", "name"),
-		.uid = text_of(object, "metadata", "uid"),
-		.is_warning = true,
-		.reason = "DataOnTwoNodes",
-		.message = message,
-		.component = DRIVER_NAME,
-		.host = service->node.id,
-	};
-
-	tell_people(service, object, &event);
+	const struct news news = { true, "DataOnTwoNodes", message };
+	tell_people(service, object, &news);
 }

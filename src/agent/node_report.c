@@ -44,11 +44,12 @@ static void add_mount(const struct node *node, const struct node_mount *mount,
 }
 
 /* They have no room; else the file system above them would seem to be theirs. First: all fit. */
-static void add_missing(const struct node *node, struct node_room *room)
+static void add_missing(const struct node *node, const struct mount_table *table,
+			struct node_room *room)
 {
 	struct node_texts places = { 0 };
 
-	local_disk_missing(node, &places);
+	local_disk_missing(node, table, &places);
 	for (size_t i = 0; i < places.count; i++) {
 		const struct node_filesystem absent = { .mount_point = places.all[i],
 							.type = (char *)"absent" };
@@ -152,7 +153,7 @@ int node_report_look(const struct node *node, struct store *store, struct node_r
 	snprintf(room.name, sizeof(room.name), "%s", node->id);
 	if (mount_table_read(&table, e) < 0 || look_at_store(node, store, &known, &room, e) < 0)
 		return -1;
-	add_missing(node, &room);
+	add_missing(node, &table, &room);
 	size_t count = node_mounts_select(&table, node, mounts);
 	for (size_t i = 0; i < count; i++)
 		add_mount(node, &mounts[i], &room);

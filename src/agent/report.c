@@ -33,10 +33,24 @@ static void look_at_queue(const struct csi_service *service, const struct volume
 	report->queued_bytes = queue.bytes;
 }
 
+static int write_status(const struct csi_service *service, const json_t *object,
+			const json_t *patch, struct err *e)
+{
+	auto_free char *path = kube_path(LUKSVOLUMES, name_of(object), "status", NULL);
+
+	return kube_patch(service->kube, path, patch, NULL, e);
+}
+
+int report_left(const struct csi_service *service, const json_t *object, struct err *e)
+{
+	auto_json json_t *patch = json_pack("{s:{s:{s:n}}}", "status", "nodes", service->node.id);
+
+	return write_status(service, object, patch, e);
+}
+
 int report_volume(const struct csi_service *service, const json_t *object,
 		  const struct volume_record *record, const struct err *why, struct err *e)
 {
-	auto_free char *path = kube_path(LUKSVOLUMES, name_of(object), "status", NULL);
 	struct condition condition = { 0 };
 	struct luksvolume_report report = {
 		.record = record,
@@ -52,7 +66,7 @@ int report_volume(const struct csi_service *service, const json_t *object,
 		report.condition = condition.message;
 	}
 	auto_json json_t *patch = luksvolume_report_patch(object, &report);
-	if (patch && kube_patch(service->kube, path, patch, NULL, e) < 0)
+	if (patch && write_status(service, object, patch, e) < 0)
 		return -1;
 	if (patch)
 		health_tell(service, object, patch);

@@ -13,6 +13,9 @@ int report_volume(const struct csi_service *service, const json_t *object,
 		  const struct volume_record *record, const struct err *why,
 		  struct err *e) MUST_CHECK;
 
+/* Says of a volume in S3 that it is not on this node; nothing else of its status is touched. */
+int report_left(const struct csi_service *service, const json_t *object, struct err *e) MUST_CHECK;
+
 /* Makes the LUKSVolume of a volume that the cluster does not know (any more), and its status. */
 int report_lost(const struct csi_service *service, const struct volume_record *record,
 		struct err *e) MUST_CHECK;

@@ -98,11 +98,12 @@ static int on_object(void *data, const json_t *object, struct err *e)
 		if (strcmp(reports->known[i].id, volume.record.id) == 0)
 			reports->known[i].was_seen = true;
 	/* What waits is worked on, and reported then. */
-	if (luksvolume_is_waiting(&volume) && luksvolume_is_on(&volume, reports->service->node.id))
-		add_waiting(reports, volume.record.id);
-	else if (!luksvolume_is_waiting(&volume) && !volume.is_going &&
-		 report_object(reports->service, object, &volume, e) < 0)
+	if (luksvolume_is_waiting(&volume)) {
+		if (luksvolume_is_on(&volume, reports->service->node.id))
+			add_waiting(reports, volume.record.id);
+	} else if (!volume.is_going && report_object(reports->service, object, &volume, e) < 0) {
 		count_failure(reports, volume.record.id, e);
+	}
 	volume_record_done(&volume.record);
 	return 0;
 }
@@ -234,11 +235,7 @@ static int leave(void *data, const json_t *object, struct err *e)
 	if (store_get(service->store, record.id, &known, e) == 0 || e->code != ERR_NOT_FOUND ||
 	    mount_table_read(&mounts, e) < 0 || s3_mount_staged(&mounts, &service->node, record.id))
 		return 0;
-	auto_json json_t *patch = json_pack("{s:{s:{s:n}}}", "status", "nodes", service->node.id);
-	const char *name =
-		json_string_value(json_object_get(json_object_get(object, "metadata"), "name"));
-	auto_free char *path = kube_path(LUKSVOLUMES, name, "status", NULL);
-	if (kube_patch(service->kube, path, patch, NULL, e) < 0)
+	if (report_left(service, object, e) < 0)
 		count_failure(reports, record.id, e);
 	return 0;
 }

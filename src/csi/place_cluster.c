@@ -153,15 +153,17 @@ static int move_away(const struct csi_service *service, const struct volume_reco
 	bool is_gone = cluster_node_is_gone(service, known->node);
 	struct luksvolume now = { 0 };
 
+	if (known->state != VOLUME_CREATING && is_gone)
+		return err_set(
+			e, ERR_ALREADY_EXISTS,
+			"volume '%s' exists on node '%s', where it may not lie now; the "
+			"node is no longer in the cluster: if its disk is lost for ever, run "
+			"`lcw volume forget %s --node-is-gone`",
+			known->id, known->node, known->id);
 	if (known->state != VOLUME_CREATING)
 		return err_set(e, ERR_ALREADY_EXISTS,
-			       "volume '%s' exists on node '%s', where it may not lie now%s%s",
-			       known->id, known->node,
-			       is_gone ? "; the node is no longer in the cluster: if its disk is "
-					 "lost for ever, run `lcw volume forget --node-is-gone` "
-					 "with the name "
-				       : "",
-			       is_gone ? known->id : "");
+			       "volume '%s' exists on node '%s', where it may not lie now",
+			       known->id, known->node);
 	if (store_kube_look(service->kube, known->id, &now, e) < 0)
 		return -1;
 	if (now.record.state == VOLUME_CREATING && luksvolume_is_on(&now, known->node))

@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/host_path.h"
-#include "sys/mountinfo.h"
 
 #define DISKS "disks.json"
 
@@ -91,22 +90,21 @@ int local_disk_check(const struct node *node, const char *local_path, struct err
 		       : 0;
 }
 
-void local_disk_missing(const struct node *node, struct node_texts *ret_places)
+void local_disk_missing(const struct node *node, const struct mount_table *table,
+			struct node_texts *ret_places)
 {
 	struct err ignored;
 	auto_close int dir_fd = open_state(node, &ignored);
-	auto_mount_table struct mount_table table = { 0 };
 	auto_json json_t *disks = NULL;
 	const char *local_path;
 	json_t *value;
 
-	if (dir_fd < 0 || read_disks(node, dir_fd, &disks, &ignored) < 0 ||
-	    mount_table_read(&table, &ignored) < 0)
+	if (dir_fd < 0 || read_disks(node, dir_fd, &disks, &ignored) < 0)
 		return;
 	json_object_foreach(disks, local_path, value)
 	{
 		const char *before = json_string_value(value);
-		auto_free char *now = mount_point_of(node, &table, local_path);
+		auto_free char *now = mount_point_of(node, table, local_path);
 
 		if (before && is_nearer(before, now))
 			node_texts_add(ret_places, before);

@@ -11,6 +11,7 @@
 #define ENGINE_LOCAL_DISK_H
 
 #include "engine/local.h"
+#include "sys/mountinfo.h"
 #include "volume/node_room.h"
 
 /*
@@ -26,7 +27,8 @@ int local_disk_check(const struct node *node, const char *local_path, struct err
  */
 void local_disk_remember(const struct node *node, const char *local_path);
 
-/* Adds the mount points of the disks that are not mounted now. Of a damaged list: none. */
-void local_disk_missing(const struct node *node, struct node_texts *ret_places);
+/* Adds the mount points of the disks that the table does not have. Of a damaged list: none. */
+void local_disk_missing(const struct node *node, const struct mount_table *table,
+			struct node_texts *ret_places);
 
 #endif

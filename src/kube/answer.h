@@ -10,10 +10,10 @@
  * The object of a reply with status 2xx; release with json_decref(). Any other status is an error
  * with the server's own sentence behind `what` ("cannot read luksvolumes/pvc-1"):
  *
- *   404 NOT_FOUND (see answer_is_of_no_kind())   409 ALREADY_EXISTS (create) or ABORTED (a
- * conflict: read again, try again) 410 OUT_OF_RANGE (the resource version is too old: list again)
- * 400, 422 INVALID_ARGUMENT 401 UNAUTHENTICATED   403 PERMISSION_DENIED (the rule that is missing
- * is named) 413 RESOURCE_EXHAUSTED   429, 5xx and everything else UNAVAILABLE
+ *   404 NOT_FOUND   409 ALREADY_EXISTS (create) or ABORTED (a conflict: read again, try again)
+ *   410 OUT_OF_RANGE (the resource version is too old: list again)   400, 422 INVALID_ARGUMENT
+ *   401 UNAUTHENTICATED   403 PERMISSION_DENIED (the rule that is missing is named)
+ *   413 RESOURCE_EXHAUSTED   429, 5xx and everything else UNAVAILABLE
  */
 json_t *answer_object(const struct http_reply *reply, const char *what, struct err *e);
 

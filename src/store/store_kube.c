@@ -102,71 +102,81 @@ static int want_capacity(struct kube_client *client, const char *path, uint64_t 
 	return kube_patch(client, path, patch, NULL, e);
 }
 
-/* `data` is the object as it was seen: another one of its name is left as it is. */
+/* The index of our finalizer in the list, or its size. */
+static size_t find_finalizer(const json_t *list)
+{
+	size_t at = 0;
+
+	while (at < json_array_size(list) &&
+	       strcmp(json_string_value(json_array_get(list, at)), LUKSVOLUME_FINALIZER) != 0)
+		at++;
+	return at;
+}
+
+/* `data` is the UID of the object as it was seen: another one of its name is left as it is. */
 static int add_finalizer(void *data, json_t *object, struct err *e)
 {
-	const struct luksvolume *seen = data;
 	json_t *metadata = json_object_get(object, "metadata");
 	const char *uid = json_string_value(json_object_get(metadata, "uid"));
-	size_t at;
-	json_t *value;
+	json_t *list = json_object_get(metadata, "finalizers");
 
 	(void)e;
-	if (!uid || strcmp(uid, seen->uid) != 0)
+	if (!uid || strcmp(uid, data) != 0 || find_finalizer(list) < json_array_size(list))
 		return 0;
-	json_array_foreach(json_object_get(metadata, "finalizers"), at, value)
-	{
-		if (strcmp(json_string_value(value), LUKSVOLUME_FINALIZER) == 0)
-			return 0;
+	if (!list) {
+		list = json_array();
+		json_object_set_new(metadata, "finalizers", list);
 	}
-	if (!json_is_array(json_object_get(metadata, "finalizers")))
-		json_object_set_new(metadata, "finalizers", json_array());
-	json_array_append_new(json_object_get(metadata, "finalizers"),
-			      json_string(LUKSVOLUME_FINALIZER));
+	json_array_append_new(list, json_string(LUKSVOLUME_FINALIZER));
 	return 1;
+}
+
+/* The answer to the patch may have been lost, and then its repetition meets what it made itself. */
+static bool is_condemned(struct kube_client *client, const char *path, const char *uid)
+{
+	auto_json json_t *object = NULL;
+	struct err ignored;
+
+	if (kube_get(client, path, &object, &ignored) < 0)
+		return false;
+	const char *now =
+		json_string_value(json_object_get(json_object_get(object, "metadata"), "uid"));
+	return now && strcmp(now, uid) == 0 &&
+	       json_is_true(json_object_get(json_object_get(object, "spec"), "destroy"));
 }
 
 /*
  * A node destroys data only where it is written that they are to be: an object may also be deleted
- * by hand, or with its kind. It must stay until they are: somebody may have taken its finalizer.
+ * by hand, or with its kind. `version`: only while the object is as it was then; or NULL.
  */
-static int condemn(struct kube_client *client, const char *path, struct luksvolume *now,
-		   struct err *e)
+static int condemn(struct kube_client *client, const char *path, const struct luksvolume *volume,
+		   const char *version, struct err *e)
 {
-	auto_json json_t *patch = json_pack("{s:{s:s}, s:{s:b}}", "metadata", "uid", now->uid,
-					    "spec", "destroy", true);
+	auto_json json_t *patch =
+		json_pack("{s:{s:s, s:s*}, s:{s:b}}", "metadata", "uid", volume->uid,
+			  "resourceVersion", version, "spec", "destroy", true);
 
-	if (!now->is_going && !now->has_finalizer &&
-	    kube_update(client, path, add_finalizer, now, e) < 0)
+	if (!volume->may_destroy && kube_patch(client, path, patch, NULL, e) < 0 &&
+	    (e->code != ERR_ABORTED || !is_condemned(client, path, volume->uid)))
 		return -1;
-	if (!now->may_destroy && kube_patch(client, path, patch, NULL, e) < 0)
-		return -1;
-	return now->is_going ? 0 : kube_delete(client, path, now->uid, e);
+	return volume->is_going ? 0 : kube_delete(client, path, volume->uid, e);
 }
 
-/* The answer to the patch may have been lost, and then its repetition meets what it made itself. */
-static bool is_condemned(struct kube_client *client, const struct luksvolume *volume)
+/* The object must stay until the data are gone: somebody may have taken its finalizer. */
+static int destroy(struct kube_client *client, const char *path, struct luksvolume *now,
+		   struct err *e)
 {
-	struct luksvolume now = { 0 };
-	struct err ignored;
-
-	if (store_kube_look(client, volume->record.id, &now, &ignored) < 0)
-		return false;
-	volume_record_done(&now.record);
-	return now.may_destroy && strcmp(now.uid, volume->uid) == 0;
+	if (!now->is_going && !now->has_finalizer &&
+	    kube_update(client, path, add_finalizer, now->uid, e) < 0)
+		return -1;
+	return condemn(client, path, now, NULL, e);
 }
 
 int store_kube_take_back(struct kube_client *client, const struct luksvolume *volume, struct err *e)
 {
-	auto_json json_t *patch =
-		json_pack("{s:{s:s, s:s}, s:{s:b}}", "metadata", "uid", volume->uid,
-			  "resourceVersion", volume->version, "spec", "destroy", true);
 	auto_free char *path = path_of(volume->record.id);
 
-	if (!volume->may_destroy && kube_patch(client, path, patch, NULL, e) < 0 &&
-	    (e->code != ERR_ABORTED || !is_condemned(client, volume)))
-		return -1;
-	return volume->is_going ? 0 : kube_delete(client, path, volume->uid, e);
+	return condemn(client, path, volume, volume->version, e);
 }
 
 static int kube_store_put(struct store *store, const struct volume_record *record, struct err *e)
@@ -179,7 +189,7 @@ static int kube_store_put(struct store *store, const struct volume_record *recor
 		return e->code == ERR_NOT_FOUND ? create(client, record, e) : -1;
 	volume_record_done(&now.record);
 	if (volume_is_going(record))
-		return condemn(client, path, &now, e);
+		return destroy(client, path, &now, e);
 	if (now.is_going)
 		return err_set(e, ERR_ABORTED, "volume '%s' is being deleted", record->id);
 	return now.wanted_bytes == record->capacity_bytes
@@ -190,19 +200,11 @@ static int kube_store_put(struct store *store, const struct volume_record *recor
 static int drop_finalizer(void *data, json_t *object, struct err *e)
 {
 	json_t *list = json_object_get(json_object_get(object, "metadata"), "finalizers");
-	size_t at;
-	json_t *value;
+	size_t at = find_finalizer(list);
 
 	(void)data;
 	(void)e;
-	json_array_foreach(list, at, value)
-	{
-		if (strcmp(json_string_value(value), LUKSVOLUME_FINALIZER) == 0) {
-			json_array_remove(list, at);
-			return 1;
-		}
-	}
-	return 0;
+	return at < json_array_size(list) && json_array_remove(list, at) == 0 ? 1 : 0;
 }
 
 int store_kube_let_go(struct kube_client *client, const char *id, struct err *e)
@@ -223,7 +225,7 @@ static int kube_store_remove(struct store *store, const char *id, struct err *e)
 	if (store_kube_look(client, id, &now, e) < 0)
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
 	volume_record_done(&now.record);
-	return condemn(client, path, &now, e) < 0 ? -1 : store_kube_let_go(client, id, e);
+	return destroy(client, path, &now, e) < 0 ? -1 : store_kube_let_go(client, id, e);
 }
 
 struct listing {

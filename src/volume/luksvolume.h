@@ -91,9 +91,9 @@ struct luksvolume_report {
 };
 
 /*
- * The report as a merge patch of the object's status subresource. NULL for an S3
- * volume that another node has, and this one has not. `object` is what the cluster has
- * now: the time of a condition that stays as it is, stays. NULL when nothing would change.
+ * The report as a merge patch of the object's status subresource. `object` is what the cluster has
+ * now: the time of a condition that stays as it is, stays. NULL when nothing would change, and for
+ * an S3 volume that another node has and this one has not.
  */
 json_t *luksvolume_report_patch(const json_t *object, const struct luksvolume_report *report);
 

@@ -159,12 +159,10 @@ json_t *luksvolume_report_patch(const json_t *object, const struct luksvolume_re
 {
 	const json_t *before = json_object_get(object, "status");
 	const struct volume_record *record = report->record;
-	json_t *status = json_object();
 
-	if (is_of_another(object, report)) {
-		json_decref(status);
+	if (is_of_another(object, report))
 		return NULL;
-	}
+	json_t *status = json_object();
 	put_outcome(status, report);
 	if (record) {
 		json_object_set_new(status, "state", json_string(volume_state_name(record->state)));

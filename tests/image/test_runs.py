@@ -57,7 +57,7 @@ def test_luks_is_read(native, share):
                     "--pbkdf-force-iterations=4", "--key-file=-", str(folder / "luks-pvc-1.img")], input=b"correct horse",
                    check=True)
     said = native.run("/usr/bin/lcw", "volume", "adopt", "pvc-1", "--local-path=/csi/data", "--state-dir=/csi/state",
-                     "--run-dir=/run/lcw", "--node-id=node-a", "--passphrase-fd=0", share=share, input="correct horse")
+                      "--run-dir=/run/lcw", "--node-id=node-a", "--passphrase-fd=0", share=share, input="correct horse")
     assert "is adopted" in said
 
 
@@ -65,8 +65,8 @@ def test_the_controller_answers_without_root(native, share):
     """As a user without any right, on a root file system that is read-only."""
     process = subprocess.Popen(
         native.command("/usr/bin/lukscryptwalker-csi", "controller", "--endpoint=unix:///csi/csi.sock", "--store=dir",
-                      "--node-id=node-a", "--run-dir=/run/lukscryptwalker", "--state-dir=/run/lukscryptwalker/state",
-                      "--http-endpoint=", share=share, user=NONROOT), stderr=subprocess.PIPE, text=True)
+                       "--node-id=node-a", "--run-dir=/run/lukscryptwalker", "--state-dir=/run/lukscryptwalker/state",
+                       "--http-endpoint=", share=share, user=NONROOT), stderr=subprocess.PIPE, text=True)
     try:
         with grpc.insecure_channel(f"unix:{share}/csi.sock") as channel:
             identity = csi_pb2_grpc.IdentityStub(channel)
